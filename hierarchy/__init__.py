@@ -1,0 +1,1 @@
+"""Answer a question over documents too long to read whole, within a hard token budget."""
