@@ -36,7 +36,7 @@ _UNCAPPED = 10**30
 # disagreement between tokenizers (scripts that one splits by byte) is about a factor of four.
 _CREDIBLE_SHARE = 0.25
 
-_SIZE = re.compile(r"([0-9]{1,3}(?:[,_][0-9]{3})+|[0-9]+)(\.[0-9]+)?\s*([km%]?)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,3}(?:[,_][0-9]{3}){1,5}|[0-9]{1,15})(\.[0-9]{1,15})?\s*([km%]?)", re.IGNORECASE)
 _SUFFIX = {"": Decimal(1), "k": Decimal(1_000), "m": Decimal(1_000_000)}
 
 T = TypeVar("T")
