@@ -608,6 +608,13 @@ QUESTIONS: list[Question] = [
                 "First laboratory INR 7.4.",
                 "Clarithromycin added to warfarin and amiodarone: an interaction waiting to happen.",
             ],
+            [
+                (
+                    "this man was admitted on 15 June with haematemesis and melaena on warfarin, INR 7.4 after "
+                    "clarithromycin."
+                ),
+                "Clarithromycin added to warfarin and amiodarone: an interaction waiting to happen.",
+            ],
         ],
     ),
     Question(
