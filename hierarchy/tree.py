@@ -153,6 +153,7 @@ class SummaryTree:
         self.titles = titles
         self.count = count
         self.leaf_edges: Ints = np.concatenate(([0], np.cumsum(leaves.tokens))).astype(np.int64)
+        self.index: object | None = None  # what `relevance` derives from the tree, kept beside it
         self._coarse: dict[int, Coarse] = {}
 
     # -- sizes -------------------------------------------------------------------------------------------------

@@ -1,0 +1,120 @@
+"""The relevance formula: one weighted sum of lexical and structural signals per passage, turned into a probability.
+
+Each signal is the passage's BM25 (or that of what it stands in) relative to the best in the document, so that the
+weights mean the same in a letter and in a filing. The grain at which passages are compared follows what the text is:
+speech is read in stretches, tables in page-sized pieces, prose by the sentence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierarchy.relevance.index import GRAINS, Index, Layer
+from hierarchy.relevance.question import Question
+
+__all__ = ["Passages", "grain_of", "passage_relevance"]
+
+Floats = NDArray[np.float64]
+
+# Beyond these shares a document is a transcript, or a report made of tables.
+_SPEECH_SHARE, _TABLE_SHARE = 0.3, 0.1
+# A passage with this share of digits is as dense with numbers as a statement.
+_DENSE_DIGITS = 0.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passages:
+    """Scored passages of one document.
+
+    Attributes:
+        layer: The passages.
+        grain_tokens: Their nominal size.
+        probability: That each holds needed evidence, in [0, 1].
+        leaf_match: How well each leaf matches by itself, 0 or more.
+    """
+
+    layer: Layer
+    grain_tokens: int
+    probability: Floats
+    leaf_match: Floats
+
+
+def grain_of(index: Index) -> int:
+    """Which of `GRAINS` suits a document, as an index: 512 tokens for speech, 256 for paged tables, else sentences."""
+    if index.speech > _SPEECH_SHARE:
+        return GRAINS.index(512)
+    paged = any(file.pages for file in index.tree.files)
+    return GRAINS.index(256) if paged and index.tabular > _TABLE_SHARE else GRAINS.index(0)
+
+
+def passage_relevance(index: Index, question: Question) -> Passages:
+    """Score every passage of a document for a question."""
+    grain = grain_of(index)
+    layer = index.grains[grain]
+    asked = index.numbered(dict.fromkeys(question.terms, 1.0))
+    score = _paged(index, layer, question, asked) if index.tree.files[0].pages else _prose(index, layer, question, asked)
+    matches_leaf = score if grain == 0 else index.scores(index.grains[0], asked)
+    return Passages(
+        layer=layer, grain_tokens=GRAINS[grain], probability=_probability(score), leaf_match=matches_leaf
+    )
+
+
+def _paged(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Floats:
+    """For reports with pages: what the page is titled counts as much as what the passage says."""
+    middle = _middles(index, layer)
+    page = index.pages.of_leaf[middle]
+    pairs = _pairs(index, question)
+    score = _relative(index.scores(layer, asked))
+    score += 0.3 * _relative(index.pair_scores(layer, pairs))
+    score += 0.75 * index.share(layer, asked)
+    around = 0.6 * _relative(index.page_titles.scores(asked)) + 0.5 * _relative(index.page_leads.scores(asked))
+    around += 0.3 * _relative(index.scores(index.pages, asked))
+    score += around[page]
+    if question.wants_number:
+        score += 0.85 * np.minimum(_digit_share(index, layer) / _DENSE_DIGITS, 1.0)
+    return score
+
+
+def _prose(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Floats:
+    """For running text: the sentence, what surrounds it, the titles it stands under, and its file."""
+    middle = _middles(index, layer)
+    score = _relative(index.scores(layer, asked))
+    for size, weight in ((256, 0.3), (512, 0.6)):
+        wider = index.grains[GRAINS.index(size)]
+        score += weight * _relative(index.scores(wider, asked))[wider.of_leaf[middle]]
+    score += index.section_titles.share(asked)[index.sections.of_leaf[middle]]
+    if len(index.files) > 1:
+        score += _relative(index.scores(index.files, asked))[index.files.of_leaf[middle]]
+    if question.wants_effect:
+        score += 0.6 * np.add.reduceat(index.states_result, layer.low) / _sizes(index, layer)
+    return score
+
+
+def _middles(index: Index, layer: Layer) -> NDArray[np.int64]:
+    """The leaf in the middle of each passage: a passage may straddle larger ones, and most of it lies there."""
+    return np.asarray((layer.low + np.append(layer.low[1:], len(index.tree.leaves)) - 1) // 2)
+
+
+def _sizes(index: Index, layer: Layer) -> NDArray[np.int64]:
+    return np.diff(np.append(layer.low, len(index.tree.leaves)))
+
+
+def _digit_share(index: Index, layer: Layer) -> Floats:
+    digits = np.add.reduceat(index.digit_share * index.characters, layer.low)
+    return np.asarray(digits / np.add.reduceat(index.characters, layer.low))
+
+
+def _pairs(index: Index, question: Question) -> list[tuple[int, int]]:
+    return [(index.vocabulary.number(first), index.vocabulary.number(second)) for first, second in question.pairs]
+
+
+def _relative(scores: Floats) -> Floats:
+    best = float(scores.max()) if len(scores) else 0.0
+    return scores / best if best > 0 else scores
+
+
+def _probability(score: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-(3.0 * score - 9.0))))

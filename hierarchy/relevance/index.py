@@ -1,0 +1,275 @@
+"""A tree's lexical index: where each term stands, and how well stretches of any size match a question.
+
+One list of term positions serves every granularity: a stretch's term counts are sums over its leaves, so BM25 over
+sentences, passages of any size, pages, sections and files needs no index of its own. Titles are small fields beside.
+
+Source of the score: Okapi BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierarchy.segments import LeafKind
+from hierarchy.terms import Vocabulary
+from hierarchy.tree import Ints, SummaryTree
+
+__all__ = ["GRAINS", "Field", "Index", "Layer"]
+
+GRAINS = (0, 64, 128, 256, 512, 1024)
+"""Sizes of the passages at which text is matched, in tokens; 0 is the leaf."""
+
+_SLACK = 1.1  # passages are packed to their size plus a tenth
+_K1, _B = 1.5, 0.75
+_DIGITS = re.compile(r"\d[\d,.]*")
+_SPEAKER = re.compile(r"[A-Z][\w.' -]{0,30}: ")
+# A reported result: a p-value, an interval, a difference. The cue by which trials state what was found.
+_RESULT = re.compile(
+    r"[pP]\s*[<>=≤≥]\s*0?\.\d|\bCI\b|\d%|±|signific|no differen|did not differ|higher|lower|increas|decreas|reduc|"
+    r"improv|compar"
+)
+_TITLE_LEAVES, _TITLE_TERMS = 8, 40
+_LEAD_LINES = 4
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A partition of the leaves into contiguous stretches.
+
+    Attributes:
+        of_leaf: The stretch that each leaf lies in, ascending from 0.
+        low: First leaf of each stretch.
+        nodes: The tree node of each stretch; empty where stretches are no nodes (pages, sections, files).
+        lengths: Terms in each stretch.
+    """
+
+    of_leaf: Ints
+    low: Ints
+    nodes: Ints
+    lengths: Floats
+
+    def __len__(self) -> int:
+        """How many stretches there are."""
+        return len(self.low)
+
+
+class Field:
+    """Short texts (titles, first lines) matched like stretches."""
+
+    def __init__(self, texts: Iterable[str], vocabulary: Vocabulary) -> None:
+        self.numbers, self.owners = vocabulary.encode(texts_ := list(texts))
+        self.size = len(texts_)
+        self.lengths = np.bincount(self.owners, minlength=self.size).astype(np.float64)
+
+    def scores(self, numbers: Mapping[int, float]) -> Floats:
+        """BM25 of each text for weighted terms."""
+        matches = ((self.owners[self.numbers == number], weight) for number, weight in numbers.items())
+        return bm25(matches, self.lengths)
+
+    def share(self, numbers: Mapping[int, float]) -> Floats:
+        """How much of the terms' rarity each text matches, 0 to 1."""
+        matches = [(self.owners[self.numbers == number], weight) for number, weight in numbers.items()]
+        return matched_share(matches, self.size)
+
+
+def bm25(matches: Iterable[tuple[Ints, float]], lengths: Floats) -> Floats:
+    """BM25 of each stretch, from the stretches in which each term occurs (once per occurrence) and its weight."""
+    total = np.zeros(len(lengths))
+    norm = _K1 * (1 - _B + _B * lengths / max(1.0, float(lengths.mean()) if len(lengths) else 1.0))
+    for owners, weight in matches:
+        if not len(owners):
+            continue
+        held, counts = _counted(owners, len(lengths))
+        rarity = np.log1p((len(lengths) - len(held) + 0.5) / (len(held) + 0.5))
+        total[held] += weight * rarity * counts * (_K1 + 1) / (counts + norm[held])
+    return total
+
+
+def matched_share(matches: Sequence[tuple[Ints, float]], size: int) -> Floats:
+    """Share of all terms' rarity that each stretch matches; a term that occurs nowhere counts as the rarest."""
+    total, possible = np.zeros(size), 1e-9
+    for owners, weight in matches:
+        held, _ = _counted(owners, size)
+        rarity = weight * (np.log1p((size - len(held) + 0.5) / (len(held) + 0.5)) if len(held) else np.log1p(size))
+        total[held] += rarity
+        possible += rarity
+    return total / possible
+
+
+def _counted(owners: Ints, size: int) -> tuple[Ints, Floats]:
+    """Distinct owners and how often each occurs. Owners come sorted when leaves do, which is the cheap case."""
+    if len(owners) * 8 < size:
+        held, counts = np.unique(owners, return_counts=True)
+        return held, counts.astype(np.float64)
+    counts = np.bincount(owners, minlength=size)
+    held = np.flatnonzero(counts)
+    return held, counts[held].astype(np.float64)
+
+
+class Index:
+    """All that a question is matched against. Built once per tree; holds arrays only, no text."""
+
+    def __init__(self, tree: SummaryTree) -> None:
+        self.tree = tree
+        self.vocabulary, numbers, bounds = tree.leaf_terms
+        self.numbers = numbers
+        leaves = len(tree.leaves)
+        self.owners = np.repeat(np.arange(leaves), np.diff(bounds))
+        self.leaf_lengths = np.diff(bounds).astype(np.float64)
+        self._order = np.argsort(numbers, kind="stable")
+        self._bounds = np.searchsorted(numbers[self._order], np.arange(len(self.vocabulary.names) + 1))
+
+    # -- layers ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def grains(self) -> tuple[Layer, ...]:
+        """The cuts of the tree at each of `GRAINS`, finest first."""
+        cuts = [self.tree.cut(int(grain * _SLACK)) for grain in GRAINS]
+        lows = [self.tree.nodes.low[cut] for cut in cuts]
+        return tuple(self._layer(low, cut) for low, cut in zip(lows, cuts, strict=True))
+
+    @cached_property
+    def pages(self) -> Layer:
+        """Physical pages; files where a file has none."""
+        return self._runs(self.tree.leaves.page)
+
+    @cached_property
+    def sections(self) -> Layer:
+        """Runs of leaves that stand in the same innermost section."""
+        return self._runs(self.tree.leaves.section * len(self.tree.files) + self.tree.leaves.file)
+
+    @cached_property
+    def files(self) -> Layer:
+        """Files."""
+        return self._runs(self.tree.leaves.file)
+
+    def _runs(self, labels: Ints) -> Layer:
+        low = np.concatenate(([0], np.flatnonzero(np.diff(labels)) + 1))
+        return self._layer(low, np.zeros(0, dtype=np.int64))
+
+    def _layer(self, low: Ints, nodes: Ints) -> Layer:
+        sizes = np.diff(np.append(low, len(self.tree.leaves)))
+        return Layer(
+            of_leaf=np.repeat(np.arange(len(low)), sizes),
+            low=low,
+            nodes=nodes,
+            lengths=np.add.reduceat(self.leaf_lengths, low),
+        )
+
+    # -- fields ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def section_titles(self) -> Field:
+        """For each run of `sections`, the titles it stands under."""
+        tree = self.tree
+        of_run = tree.leaves.section[self.sections.low]
+        return self._field(" ".join(tree.section_paths[s]) if s >= 0 else "" for s in of_run)
+
+    @cached_property
+    def page_titles(self) -> Field:
+        """For each page, the titles of sections that start there or reach it."""
+        tree = self.tree
+        edges = np.append(self.pages.low, len(tree.leaves))
+        texts = []
+        for low, high in zip(edges, edges[1:], strict=False):
+            sections = dict.fromkeys(tree.leaves.section[low:high].tolist())
+            texts.append("\n".join(" ".join(tree.section_paths[s]) for s in sections if s >= 0))
+        return self._field(texts)
+
+    @cached_property
+    def page_leads(self) -> Field:
+        """For each page, its first lines that are not furniture."""
+        tree = self.tree
+        edges = np.append(self.pages.low, len(tree.leaves))
+        return self._field(self._lead(low, high) for low, high in zip(edges, edges[1:], strict=False))
+
+    def _lead(self, low: int, high: int) -> str:
+        kinds = self.tree.leaves.kind[low : min(high, low + 4 * _LEAD_LINES)]
+        telling = low + np.flatnonzero(kinds != LeafKind.FURNITURE)[:_LEAD_LINES]
+        return "\n".join(self.tree.leaf_text(int(leaf))[:120] for leaf in telling)
+
+    @cached_property
+    def file_titles(self) -> Field:
+        """For each file, its name and first lines."""
+        tree, texts = self.tree, []
+        for low in self.files.low:
+            leaves = range(int(low), min(int(low) + _TITLE_LEAVES, len(tree.leaves)))
+            words = " ".join(tree.leaf_text(leaf) for leaf in leaves).split()[:_TITLE_TERMS]
+            texts.append(" ".join(words))
+        return self._field(texts)
+
+    def _field(self, texts: Iterable[str]) -> Field:
+        return Field(texts, self.vocabulary)
+
+    # -- what leaves look like ---------------------------------------------------------------------------------
+
+    @cached_property
+    def digit_share(self) -> Floats:
+        """Share of each leaf's characters that write numbers."""
+        found = (sum(map(len, _DIGITS.findall(self.tree.leaf_text(leaf)))) for leaf in range(len(self.leaf_lengths)))
+        return np.fromiter(found, dtype=np.float64, count=len(self.leaf_lengths)) / self.characters
+
+    @cached_property
+    def characters(self) -> Floats:
+        """Characters of each leaf."""
+        return np.maximum(1.0, (self.tree.leaves.end - self.tree.leaves.start).astype(np.float64))
+
+    @cached_property
+    def states_result(self) -> Floats:
+        """1 for each leaf that states a result of a trial or a comparison."""
+        found = (_RESULT.search(self.tree.leaf_text(leaf)) is not None for leaf in range(len(self.leaf_lengths)))
+        return np.fromiter(found, dtype=np.float64, count=len(self.leaf_lengths))
+
+    @cached_property
+    def speech(self) -> float:
+        """Share of the leaves that open with a speaker's name."""
+        texts = (self.tree.leaf_text(leaf) for leaf in range(len(self.leaf_lengths)))
+        return float(np.mean([_SPEAKER.match(text) is not None for text in texts]))
+
+    @cached_property
+    def tabular(self) -> float:
+        """Share of the tokens that stand in table rows."""
+        leaves = self.tree.leaves
+        return float(leaves.tokens[leaves.kind == LeafKind.ROW].sum() / max(1, leaves.tokens.sum()))
+
+    # -- matching ----------------------------------------------------------------------------------------------
+
+    def numbered(self, weighted: Mapping[str, float]) -> dict[int, float]:
+        """Terms by number; a term that no text holds gets a number of its own below 0."""
+        numbers = ((self.vocabulary.number(term), weight) for term, weight in weighted.items())
+        return {number if number >= 0 else -1 - i: weight for i, (number, weight) in enumerate(numbers)}
+
+    def leaves_with(self, number: int) -> Ints:
+        """The leaf of each occurrence of a term, ascending."""
+        if not 0 <= number < len(self._bounds) - 1:
+            return np.zeros(0, dtype=np.int64)
+        return self.owners[self._order[self._bounds[number] : self._bounds[number + 1]]]
+
+    def leaves_with_pair(self, first: int, second: int) -> Ints:
+        """The leaf of each place where one term follows the other within it."""
+        if not (0 <= first < len(self._bounds) - 1 and second >= 0):
+            return np.zeros(0, dtype=np.int64)
+        places = self._order[self._bounds[first] : self._bounds[first + 1]]
+        places = places[places + 1 < len(self.numbers)]
+        follows = (self.numbers[places + 1] == second) & (self.owners[places + 1] == self.owners[places])
+        return self.owners[places[follows]]
+
+    def scores(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
+        """BM25 of each stretch of a layer for weighted terms."""
+        return bm25(((layer.of_leaf[self.leaves_with(n)], weight) for n, weight in numbers.items()), layer.lengths)
+
+    def share(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
+        """How much of the terms' rarity each stretch matches, 0 to 1."""
+        return matched_share([(layer.of_leaf[self.leaves_with(n)], w) for n, w in numbers.items()], len(layer))
+
+    def pair_scores(self, layer: Layer, pairs: Iterable[tuple[int, int]]) -> Floats:
+        """BM25 of each stretch for pairs of neighbouring terms."""
+        return bm25(((layer.of_leaf[self.leaves_with_pair(*pair)], 1.0) for pair in pairs), layer.lengths)
