@@ -281,6 +281,10 @@ QUESTIONS: list[Question] = [
             [
                 "| Penicillin | Anaphylaxis | GP summary on transfer of records | 2003 |",
                 (
+                    "Skin prick and intradermal tests to benzylpenicillin, amoxicillin and the determinant mixtures "
+                    "negative. Graded oral challenge: amoxicillin 50 mg, then 500 mg; watched for two hours; no reaction."
+                ),
+                (
                     "**Conclusion: not allergic to penicillin. The label of anaphylaxis should be removed from all "
                     "systems.**"
                 ),
@@ -293,7 +297,7 @@ QUESTIONS: list[Question] = [
         "With what dose of the new blood thinner was he meant to leave hospital in June 2021, given that the papers "
         "disagree?",
         "Apixaban 5 mg twice daily, as the pharmacist reconciled (only one reduction criterion met). The discharge "
-        "letter, written the evening before, said 2.5 mg; corrected in clinic on 22 July 2021.",
+        "letter's 2.5 mg was the mistake.",
         [
             [
                 (
@@ -626,6 +630,7 @@ QUESTIONS: list[Question] = [
         [
             [
                 "| Potassium | ≤ 5.0 mmol/L | 5.4 | **No** |",
+                "Repeat template brought into line: spironolactone 25 mg daily added.",
                 (
                     "The buff tablet is spironolactone 25 mg, taken daily since mid-June. Chain: stopped here in June "
                     "2021 → survived on a clinic list of March 2021 in his passport → copied in Ohio → added to the "
@@ -642,9 +647,11 @@ QUESTIONS: list[Question] = [
         "meter average 10.9 mmol/L and fructosamine 341 µmol/L pointed to about 64.",
         [
             [
+                'HbA1c has come back as 49 mmol/mol and the laboratory comment reads "excellent control".',
                 (
                     "Three units of donor cells in June and brisk new red cell production on iron both pull the figure "
-                    "down; his meter averages 10.9 mmol/L over thirty days and fructosamine is 341 µmol/L (205–285)."
+                    "down; his meter averages 10.9 mmol/L over thirty days and fructosamine is 341 µmol/L (205–285). "
+                    "The true equivalent is nearer 64."
                 ),
             ],
         ],
