@@ -1,7 +1,7 @@
 """How stages and the engine talk: a stage yields batches of requests and is sent their outcomes.
 
-A stage is a generator of `Steps`; it never sees a model, a clock, a thread or the ledger. The engine is the only driver,
-and a test can drive a stage by hand with `next` and `send`::
+A stage is a generator of `Steps`; it never sees a model, a clock, a thread or the ledger. The engine is the only
+driver, and a test can drive a stage by hand with `next` and `send`::
 
     steps = composer.compose(...)
     batch = next(steps)                      # a tuple of Requests, independent of each other

@@ -10,6 +10,7 @@ Owns the invariants of those spans. Doesn't know where text comes from (`loaders
 from __future__ import annotations
 
 import hashlib
+import itertools
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class Document:
                 raise ValueError(f"{self.name}: pages don't partition the text.")
         _check_nesting(self.name, self.sections, len(self.text))
         for spans in (self.rows, self.furniture):
-            if any(a.end > b.start for a, b in zip(spans, spans[1:], strict=False)):
+            if any(a.end > b.start for a, b in itertools.pairwise(spans)):
                 raise ValueError(f"{self.name}: rows or furniture overlap.")
 
     @property

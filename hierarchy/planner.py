@@ -10,6 +10,7 @@ Doesn't know questions. Summaries themselves are in `summaries`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -57,7 +58,7 @@ class _Draft:
 def outline(
     document: Document, count: Counter = count_tokens, progress: Callable[[int, int, str], None] | None = None
 ) -> SummaryTree:
-    """Build the tree of a document.
+    r"""Build the tree of a document.
 
     Args:
         document: A file or a folder, as `hierarchy.load` gives it.
@@ -157,9 +158,7 @@ class _Builder:
         ]
         return self._titled("document", file.name, low, high, spans)
 
-    def _titled(
-        self, kind: str, title: str, low: int, high: int, spans: Sequence[tuple[Section, int, int]]
-    ) -> _Draft:
+    def _titled(self, kind: str, title: str, low: int, high: int, spans: Sequence[tuple[Section, int, int]]) -> _Draft:
         """A document or section with the sections inside it, given in order, parents before children."""
         children: list[_Draft] = []
         position, index = low, 0
@@ -188,7 +187,7 @@ class _Builder:
     def _plain(self, low: int, high: int) -> list[_Draft]:
         """Text without sections, split at pages and packed into passages."""
         edges = [low, *(i for i in range(low + 1, high) if self.page[i] != self.page[i - 1]), high]
-        return [self._page(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        return [self._page(a, b) for a, b in itertools.pairwise(edges)]
 
     def _page(self, low: int, high: int) -> _Draft:
         leaves = [_Draft("", leaf, leaf + 1) for leaf in range(low, high)]
@@ -209,7 +208,7 @@ class _Builder:
     def _packed(self, items: list[_Draft], size: int) -> list[_Draft]:
         groups: list[list[_Draft]] = [[items[0]]]
         filled = self._tokens(items[0])
-        for before, item in zip(items, items[1:], strict=False):
+        for before, item in itertools.pairwise(items):
             tokens = self._tokens(item)
             if len(groups[-1]) >= MAX_CHILDREN or self._closes(before, item, filled, filled + tokens, size):
                 groups.append([])
@@ -243,7 +242,7 @@ def _by_the_dozen(items: list[_Draft]) -> list[_Draft]:
     while len(items) > MAX_CHILDREN:
         groups = -(-len(items) // MAX_CHILDREN)
         edges = [len(items) * i // groups for i in range(groups + 1)]
-        rows = [items[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        rows = [items[a:b] for a, b in itertools.pairwise(edges)]
         items = [row[0] if len(row) == 1 else _Draft("group", row[0].low, row[-1].high, "", row) for row in rows]
     return items
 

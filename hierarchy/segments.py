@@ -66,7 +66,7 @@ class Leaves:
 
 
 def segment(document: Document) -> Leaves:
-    """Cut a file into leaves.
+    r"""Cut a file into leaves.
 
     Lines that the loader marked as rows or furniture, and headings of sections, are leaves of their own; other lines
     are joined into paragraphs and these cut into sentences.

@@ -9,6 +9,7 @@ keywords by tf·idf (Spärck Jones, 1972).
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def coarse_summary(tree: SummaryTree, low: int, high: int) -> Coarse:
 def _candidates(tree: SummaryTree, low: int, high: int) -> np.ndarray:
     step = max(1, (high - low) // _CANDIDATES)
     leaves = np.arange(low, high)[::step]
-    return leaves[tree.leaves.kind[leaves] != LeafKind.FURNITURE]
+    return np.asarray(leaves[tree.leaves.kind[leaves] != LeafKind.FURNITURE])
 
 
 def _weights(tree: SummaryTree, low: int, high: int) -> tuple[np.ndarray, list[int]]:
@@ -157,7 +158,7 @@ def _line(tree: SummaryTree, leaf: int) -> str:
 def _joined(tree: SummaryTree, leaves: list[int]) -> str:
     ordered = sorted(leaves)
     text = _line(tree, ordered[0])
-    for before, leaf in zip(ordered, ordered[1:], strict=False):
+    for before, leaf in itertools.pairwise(ordered):
         text += (" " if leaf == before + 1 else " … ") + _line(tree, leaf)
     return text
 

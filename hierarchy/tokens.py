@@ -9,6 +9,7 @@ Doesn't know budgets (`budget`) or models (`models`).
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -92,7 +93,7 @@ def piece_tokens(count: Counter, text: str, cuts: Sequence[int]) -> NDArray[np.i
     """
     if isinstance(count, TiktokenCounter):
         return np.diff(np.searchsorted(count.starts(text), np.asarray(cuts))).astype(np.int64)
-    return np.array([count(text[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)], dtype=np.int64)
+    return np.array([count(text[a:b]) for a, b in itertools.pairwise(cuts)], dtype=np.int64)
 
 
 def _slabs(text: str) -> list[str]:

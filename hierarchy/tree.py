@@ -281,8 +281,13 @@ class SummaryTree:
 
     def leaf_text(self, leaf: int) -> str:
         """The text of a leaf."""
-        text = self.files[self.leaves.file[leaf]].text
-        return text[self.leaves.start[leaf] : self.leaves.end[leaf]]
+        text = self.files[int(self.leaves.file[leaf])].text
+        return text[int(self.leaves.start[leaf]) : int(self.leaves.end[leaf])]
+
+    def leaf_texts(self) -> Iterator[str]:
+        """The text of every leaf, in order: `leaf_text` for all, at a fraction of the cost."""
+        columns = (self.leaves.file.tolist(), self.leaves.start.tolist(), self.leaves.end.tolist())
+        return (self.files[file].text[start:end] for file, start, end in zip(*columns, strict=True))
 
     def text(self, low: int, high: int) -> str:
         """The text of leaves `low` to `high`, which must lie in one file for it to be verbatim."""
@@ -290,7 +295,7 @@ class SummaryTree:
             return ""
         first, last = self.leaves.file[low], self.leaves.file[high - 1]
         if first == last:
-            return self.files[first].text[self.leaves.start[low] : self.leaves.end[high - 1]]
+            return self.files[int(first)].text[int(self.leaves.start[low]) : int(self.leaves.end[high - 1])]
         edges = [low, *(np.flatnonzero(np.diff(self.leaves.file[low:high])) + low + 1).tolist(), high]
         return "".join(self.text(a, b) for a, b in pairwise(edges))
 
@@ -298,7 +303,7 @@ class SummaryTree:
     def leaf_terms(self) -> tuple[Vocabulary, NDArray[np.int32], Ints]:
         """Vocabulary, all terms in document order, and the bounds of each leaf's among them (`bounds[i:i + 2]`)."""
         vocabulary = Vocabulary()
-        numbers, owners = vocabulary.encode(self.leaf_text(leaf) for leaf in range(len(self.leaves)))
+        numbers, owners = vocabulary.encode(self.leaf_texts())
         bounds = np.searchsorted(owners, np.arange(len(self.leaves) + 1)).astype(np.int64)
         return vocabulary, numbers, bounds
 
@@ -338,7 +343,7 @@ class SummaryTree:
 
     def page(self, leaf: int) -> int | None:
         """The physical page of its file on which a leaf stands, counted from 1; None without pages."""
-        return self.files[self.leaves.file[leaf]].page_of(int(self.leaves.start[leaf]))
+        return self.files[int(self.leaves.file[leaf])].page_of(int(self.leaves.start[leaf]))
 
     # -- exchange ----------------------------------------------------------------------------------------------
 

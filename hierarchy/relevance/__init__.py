@@ -71,7 +71,7 @@ def estimate(tree: SummaryTree, question: str | Question, index: Index | None = 
     index = index or tree_index(tree)
     asked = parse(question) if isinstance(question, str) else question
     scored = passage_relevance(index, asked)
-    leaf = _leaf_relevance(index, scored.layer.of_leaf, scored.probability, scored.leaf_match)
+    leaf = _leaf_relevance(scored.layer.of_leaf, scored.probability, scored.leaf_match)
     leaf[tree.leaves.kind == LeafKind.FURNITURE] = 0.0
     return Relevance(
         question=asked,
@@ -91,7 +91,7 @@ def tree_index(tree: SummaryTree) -> Index:
     return tree.index
 
 
-def _leaf_relevance(index: Index, of_leaf: Ints, probability: Floats, match: Floats) -> Floats:
+def _leaf_relevance(of_leaf: Ints, probability: Floats, match: Floats) -> Floats:
     """A leaf's share of its passage's probability: by its own match, against the best leaf of the passage."""
     best = np.zeros(len(probability))
     np.maximum.at(best, of_leaf, match)

@@ -55,11 +55,10 @@ def passage_relevance(index: Index, question: Question) -> Passages:
     grain = grain_of(index)
     layer = index.grains[grain]
     asked = index.numbered(dict.fromkeys(question.terms, 1.0))
-    score = _paged(index, layer, question, asked) if index.tree.files[0].pages else _prose(index, layer, question, asked)
+    scored = _paged if any(file.pages for file in index.tree.files) else _prose
+    score = scored(index, layer, question, asked)
     matches_leaf = score if grain == 0 else index.scores(index.grains[0], asked)
-    return Passages(
-        layer=layer, grain_tokens=GRAINS[grain], probability=_probability(score), leaf_match=matches_leaf
-    )
+    return Passages(layer=layer, grain_tokens=GRAINS[grain], probability=_probability(score), leaf_match=matches_leaf)
 
 
 def _paged(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Floats:

@@ -8,6 +8,7 @@ Source of the score: Okapi BM25 (Robertson and Zaragoza, "The Probabilistic Rele
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -179,7 +180,7 @@ class Index:
         tree = self.tree
         edges = np.append(self.pages.low, len(tree.leaves))
         texts = []
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in itertools.pairwise(edges):
             sections = dict.fromkeys(tree.leaves.section[low:high].tolist())
             texts.append("\n".join(" ".join(tree.section_paths[s]) for s in sections if s >= 0))
         return self._field(texts)
@@ -189,7 +190,7 @@ class Index:
         """For each page, its first lines that are not furniture."""
         tree = self.tree
         edges = np.append(self.pages.low, len(tree.leaves))
-        return self._field(self._lead(low, high) for low, high in zip(edges, edges[1:], strict=False))
+        return self._field(self._lead(low, high) for low, high in itertools.pairwise(edges))
 
     def _lead(self, low: int, high: int) -> str:
         kinds = self.tree.leaves.kind[low : min(high, low + 4 * _LEAD_LINES)]
@@ -214,7 +215,7 @@ class Index:
     @cached_property
     def digit_share(self) -> Floats:
         """Share of each leaf's characters that write numbers."""
-        found = (sum(map(len, _DIGITS.findall(self.tree.leaf_text(leaf)))) for leaf in range(len(self.leaf_lengths)))
+        found = (sum(map(len, _DIGITS.findall(text))) for text in self.tree.leaf_texts())
         return np.fromiter(found, dtype=np.float64, count=len(self.leaf_lengths)) / self.characters
 
     @cached_property
@@ -225,14 +226,13 @@ class Index:
     @cached_property
     def states_result(self) -> Floats:
         """1 for each leaf that states a result of a trial or a comparison."""
-        found = (_RESULT.search(self.tree.leaf_text(leaf)) is not None for leaf in range(len(self.leaf_lengths)))
+        found = (_RESULT.search(text) is not None for text in self.tree.leaf_texts())
         return np.fromiter(found, dtype=np.float64, count=len(self.leaf_lengths))
 
     @cached_property
     def speech(self) -> float:
         """Share of the leaves that open with a speaker's name."""
-        texts = (self.tree.leaf_text(leaf) for leaf in range(len(self.leaf_lengths)))
-        return float(np.mean([_SPEAKER.match(text) is not None for text in texts]))
+        return float(np.mean([_SPEAKER.match(text) is not None for text in self.tree.leaf_texts()]))
 
     @cached_property
     def tabular(self) -> float:
@@ -260,7 +260,7 @@ class Index:
         places = self._order[self._bounds[first] : self._bounds[first + 1]]
         places = places[places + 1 < len(self.numbers)]
         follows = (self.numbers[places + 1] == second) & (self.owners[places + 1] == self.owners[places])
-        return self.owners[places[follows]]
+        return np.asarray(self.owners[places[follows]])
 
     def scores(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
         """BM25 of each stretch of a layer for weighted terms."""

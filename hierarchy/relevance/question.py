@@ -5,6 +5,7 @@ Doesn't know the document; a document's own statistics weigh the terms later (`i
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -69,9 +70,7 @@ def parse(text: str) -> Question:
         core = text
     words = terms(core)
     pointing = [word for word in words if word not in _INSTRUCTION_TERMS] or words
-    pairs = [
-        pair for pair in zip(words, words[1:], strict=False) if not all(word in _INSTRUCTION_TERMS for word in pair)
-    ]
+    pairs = [pair for pair in itertools.pairwise(words) if not all(word in _INSTRUCTION_TERMS for word in pair)]
     named = [term for name in _NAME.findall(core) if name.lower() not in STOPWORDS for term in terms(name)]
     return Question(
         text=text,
