@@ -282,7 +282,8 @@ QUESTIONS: list[Question] = [
                 "| Penicillin | Anaphylaxis | GP summary on transfer of records | 2003 |",
                 (
                     "Skin prick and intradermal tests to benzylpenicillin, amoxicillin and the determinant mixtures "
-                    "negative. Graded oral challenge: amoxicillin 50 mg, then 500 mg; watched for two hours; no reaction."
+                    "negative. Graded oral challenge: amoxicillin 50 mg, then 500 mg; watched for two hours; no "
+                    "reaction."
                 ),
                 (
                     "**Conclusion: not allergic to penicillin. The label of anaphylaxis should be removed from all "
