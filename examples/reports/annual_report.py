@@ -1,7 +1,7 @@
 """Writes the sample annual report and its gold questions: `python examples/reports/annual_report.py`.
 
 The company is invented. The numbers come from `company`, the words from the text files in `annual_report/`, the
-questions from `questions`; running this again gives the same bytes.
+questions from `annual_report_questions`; running this again gives the same bytes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # the modules of this folder, also when imported from the tests
 
+from annual_report_questions import gold_questions
 from company import Figures, build, check
 from layout import Report
-from questions import gold_questions
 from template import Template
 
 FOLDER = Path(__file__).parent / "annual_report"

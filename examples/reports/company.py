@@ -510,7 +510,8 @@ def _equations() -> list[tuple[str, list[tuple[int, str]]]]:
     for line in EQUATIONS.strip().splitlines():
         left, right = line.split(" = ")
         words = ["+", *right.split()]
-        parsed.append((left, [(1 if sign == "+" else -1, term) for sign, term in zip(words[::2], words[1::2])]))
+        pairs = zip(words[::2], words[1::2], strict=True)
+        parsed.append((left, [(1 if sign == "+" else -1, term) for sign, term in pairs]))
     return parsed
 
 
@@ -550,6 +551,9 @@ def _rounded(figures: Figures, year: int) -> dict[str, int]:
             found["tax_statutory"] = share(f["pretax_income"] * 21, 100)
         if "pension_oci_pretax" in f:
             found["pension_oci_tax"] = share(f["pension_oci_pretax"] * 25, 100)
+        for name in ("inventories", "equity"):
+            if year in figures.get(name, {}) and year - 1 in figures[name]:
+                found[f"average_{name}"] = share(figures[name][year] + figures[name][year - 1], 2)
         found["hedge_tax"] = share(f["hedge_pretax"] * 25, 100)
         if "diluted_shares" in f and "net_income" in f:
             found["eps_basic"] = share(f["net_income"] * 10_000, f["basic_shares"])
@@ -567,14 +571,14 @@ def _rounded(figures: Figures, year: int) -> dict[str, int]:
 
 def build() -> Figures:
     """Every figure of the report, by name and by the last two digits of the fiscal year."""
-    figures: Figures = {name: dict(zip(YEARS, values)) for name, values in FLOWS.items()}
+    figures: Figures = {name: dict(zip(YEARS, values, strict=True)) for name, values in FLOWS.items()}
     figures |= {name: {22: value} for name, value in OPENING.items()}
-    figures |= {name: dict(zip((22, 23, 24, 25), values)) for name, values in BALANCES.items()}
-    figures |= {name: dict(zip((24, 25), values)) for name, values in DETAIL.items()}
+    figures |= {name: dict(zip((22, 23, 24, 25), values, strict=True)) for name, values in BALANCES.items()}
+    figures |= {name: dict(zip((24, 25), values, strict=True)) for name, values in DETAIL.items()}
     figures |= {name: {25: value} for name, value in SCHEDULES.items()}
     figures |= {name: {24: value} for name, value in REVISION.items()}
     figures["common_stock"] = dict.fromkeys((22, 23, 24, 25), OPENING["common_stock"])
-    figures["accrued_capex"] = dict(zip((22, 23, 24, 25), (72, 96, 61, 138)))
+    figures["accrued_capex"] = dict(zip((22, 23, 24, 25), (72, 96, 61, 138), strict=True))
     figures["acq_small_intangibles"] = {25: 0}
     equations = _equations()
     for year in (22, 23, 24, 25):
@@ -607,12 +611,15 @@ def check(figures: Figures) -> None:
         for name, value in _rounded(figures, year).items():
             if figures[name][year] != value:
                 wrong.append(f"{name} of fiscal 20{year} is {figures[name][year]}, computed {value}")
-    declared = {year: share(figures["dividend_per_share"][year] * figures["basic_shares"][year], 10_000) for year in YEARS}
-    for year, amount in declared.items():
-        if abs(amount + figures["dividends"][year]) > 1:  # paid on four record dates, not on the weighted average
-            wrong.append(f"dividends of fiscal 20{year} are {-figures['dividends'][year]}, shares give {amount}")
-    for year in (24, 25):
-        if share(figures["k_parent_debt"][year], 100) != figures["parent_debt"][year]:
-            wrong.append(f"debt of the parent in fiscal 20{year} is not the group's but finance leases")
+    for year in YEARS:
+        declared = share(figures["dividend_per_share"][year] * figures["basic_shares"][year], 10_000)
+        paid = -figures["dividends"][year]
+        if abs(declared - paid) > 1:  # paid on four record dates, not on the weighted average
+            wrong.append(f"dividends of fiscal 20{year} are {paid}, shares give {declared}")
+    wrong += [
+        f"debt of the parent in fiscal 20{year} is not the group's but finance leases"
+        for year in (24, 25)
+        if share(figures["k_parent_debt"][year], 100) != figures["parent_debt"][year]
+    ]
     if wrong:
         raise Mismatch("; ".join(wrong))

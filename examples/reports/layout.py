@@ -1,14 +1,14 @@
 """Page layout of the sample report: a small line-based markup set with reportlab.
 
-    # PART I                 part heading            ## Item 1. Business      item: new page, in the contents
-    ### Heading              bold heading            #### Heading             italic heading
-    === Statement            centred title, new page, in the index of Item 8
-    == Note 1. ...           note heading, in the index of Item 8
-    - text                   bullet                  > text                   small print under a table
-    @contents, @index, @pagebreak, @space n, @center text
-    @table <units>; flow 25 24 23 | at 25 24 | cols A, B, C
-    <row> ...                `[h|t|T] label | cell | cell`: h heading, t subtotal, T total
-    @end
+# PART I                 part heading            ## Item 1. Business      item: new page, in the contents
+### Heading              bold heading            #### Heading             italic heading
+=== Statement            centred title, new page, in the index of Item 8
+== Note 1. ...           note heading, in the index of Item 8
+- text                   bullet                  > text                   small print under a table
+@contents, @index, @pagebreak, @space n, @center text
+@table <units>; flow 25 24 23 | at 25 24 | cols A, B, C
+<row> ...                `[h|t|T] label | cell | cell`: h heading, t subtotal, T total
+@end
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from reportlab.platypus import (
     Table,
     TableStyle,
 )
-from template import DASH, Template
+from template import Template
 
 BODY, BOLD, ITALIC = "Times-Roman", "Times-Bold", "Times-Italic"
 WIDTH = letter[0] - 2 * 60
@@ -75,6 +75,7 @@ class Anchor(Flowable):
         self.key, self.pages = key, pages
 
     def draw(self) -> None:
+        """Set the target and note the page."""
         self.canv.bookmarkHorizontal(self.key, 0, 24)
         self.pages[self.key] = self.canv.getPageNumber()
 
@@ -88,6 +89,7 @@ class ContentsLine(Flowable):
         self.width, self.height = WIDTH, 15.0
 
     def draw(self) -> None:
+        """Draw the line and lay its link over it."""
         font, canvas = (BOLD if self.bold else BODY), self.canv
         text = leaders(self.title, font, 10, WIDTH - self.indent - 26)
         canvas.setFont(font, 10)
@@ -113,7 +115,7 @@ def markup(text: str) -> str:
 
 
 class Report:
-    """Turns the marked-up lines into a PDF; built twice, since the contents need the page numbers."""
+    """Turns the marked-up lines into a PDF; built until the page numbers in the contents stay the same."""
 
     def __init__(self, lines: Iterable[str], template: Template) -> None:
         self.lines = [line.rstrip() for line in lines]
@@ -123,8 +125,11 @@ class Report:
 
     def build(self) -> bytes:
         """The bytes of the PDF, the same each time."""
-        self._render()
-        return self._render()
+        while True:
+            before = self.pages
+            pdf = self._render()
+            if self.pages == before:
+                return pdf
 
     def _render(self) -> bytes:
         found: dict[str, int] = {}
@@ -133,16 +138,19 @@ class Report:
         target = io.BytesIO()
         frame = Frame(60, 56, WIDTH, letter[1] - 56 - 62, 0, 0, 0, 0)
         document = BaseDocTemplate(
-            target, pagesize=letter, invariant=1, title="Marrowick Corporation - Annual Report on Form 10-K, fiscal 2025",
+            target,
+            pagesize=letter,
+            invariant=1,
+            title="Marrowick Corporation - Annual Report on Form 10-K, fiscal 2025",
             author="Marrowick Corporation",
-        )  # fmt: skip
+        )
         document.addPageTemplates(PageTemplate("page", [frame], onPage=self._head, onPageEnd=self._foot))
         document.build(story)
         self.pages, self.contents = found, entries
         return target.getvalue()
 
     @staticmethod
-    def _head(canvas: Canvas, document: BaseDocTemplate) -> None:
+    def _head(canvas: Canvas, _document: BaseDocTemplate) -> None:
         """Running head of every page but the cover."""
         if canvas.getPageNumber() == 1:
             return
@@ -153,7 +161,7 @@ class Report:
         canvas.line(60, letter[1] - 47, 60 + WIDTH, letter[1] - 47)
 
     @staticmethod
-    def _foot(canvas: Canvas, document: BaseDocTemplate) -> None:
+    def _foot(canvas: Canvas, _document: BaseDocTemplate) -> None:
         """Foot of every page but the cover: the printed page number and a link back to the contents."""
         page = canvas.getPageNumber()
         if page == 1:
@@ -250,6 +258,16 @@ class Report:
             if level in levels
         ]
 
+    @staticmethod
+    def _widths(titles: list[str], rows: list[str], literal: bool, narrow: float, size: float) -> list[float]:
+        """Column widths: the usual one, or what the heading or the longest literal cell needs."""
+        widths = [max(narrow, stringWidth(title, BOLD, size) + 10) for title in titles]
+        for row in rows if literal else []:
+            for column, cell in enumerate(row.split("|")[1:]):
+                if cell.strip().startswith('"'):
+                    widths[column] = max(widths[column], stringWidth(cell.strip()[1:], BOLD, size) + 8)
+        return widths
+
     def _table(self, head: str, rows: list[str]) -> list[Flowable]:
         units, _, columns = head.rpartition(";")
         kind, _, names = columns.strip().partition(" ")
@@ -263,7 +281,7 @@ class Report:
         count = len(titles)
         size = 9.0 if count <= 5 else 8.0
         narrow = 72.0 if count <= 3 else 64.0 if count <= 5 else 52.0
-        widths = [max(narrow, stringWidth(title, BOLD, size) + 10) for title in titles]
+        widths = self._widths(titles, rows, kind == "cols", narrow, size)
         label_width = WIDTH - sum(widths)
         data: list[list[str]] = [[units.strip(), *titles]]
         style: list[tuple[Any, ...]] = [
@@ -279,14 +297,12 @@ class Report:
             ("ROWBACKGROUNDS", (0, 1), (-1, -1), [SHADE, colors.white]),
         ]
         for index, row in enumerate(rows, 1):
-            flag, indent = "", "   "
-            match = re.match(r"([htT]) (.*)", row)
-            if match:
-                flag, row = match[1], match[2]
-                indent = ""
-            label, *specs = [part.strip() for part in row.split("|")]
+            match = re.match(r"(?:([htT]) )?(.*)", row)
+            flag = (match and match[1]) or ""
+            indent = "" if flag else "   "
+            label, *specs = [part.strip() for part in (match[2] if match else row).split("|")]
             label = label.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
-            if not flag and row.startswith("<"):
+            if label.startswith("<"):
                 label, indent = label[1:], ""
             font = BOLD if flag in ("h", "T") else BODY
             if flag == "h":
@@ -307,13 +323,10 @@ class Report:
                 style.append(("FONT", (0, index), (-1, index), BOLD, size))
                 style.append(("LINEBELOW", (1, index), (-1, index), 0.5, RULE, None, None, None, 2, 1.2))
         for line in data:
-            for cell, width in zip(line[1:], widths):
+            for cell, width in zip(line[1:], widths, strict=True):
                 if stringWidth(cell, BOLD, size) > width - 5 and line is not data[0]:
                     raise ValueError(f"cell does not fit in its column: {cell}")
         table = Table(data, [label_width, *widths], repeatRows=1, hAlign="LEFT")
         table.setStyle(TableStyle(style))
         parts: list[Flowable] = [Spacer(1, 3), table, Spacer(1, 8)]
         return [KeepTogether(parts)] if len(rows) <= 34 else parts
-
-
-__all__ = ["DASH", "Report", "UNNUMBERED"]

@@ -1,3 +1,0 @@
-from company import Figures
-def gold_questions(pdf: bytes, figures: Figures) -> list[dict[str, object]]:
-    return []
