@@ -1,0 +1,86 @@
+"""Running headers, footers and page numbers: what stands at the edge of many pages.
+
+Recognised by repetition: the same line, its digits masked, among the first or last lines of several pages; and a bare
+number that keeps its distance from the page's own number.
+
+Owns that judgement only. Knows pages as lists of lines, whatever they were read from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+__all__ = ["furniture_lines", "page_number_offset"]
+
+_EDGE = 4
+_LONGEST = 130
+_SHARE = 0.08
+_FEWEST = 3
+_DIGITS = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?:page\s+)?[-–—|\s]*(\d{1,4})[-–—|\s]*", re.IGNORECASE)
+_BACK_LINK = re.compile(r"(?:back to |return to )?(?:table of contents|index)", re.IGNORECASE)
+
+
+def page_number_offset(pages: Sequence[Sequence[str]]) -> int | None:
+    """The usual distance from a printed page number to its page's index; None if pages aren't numbered so."""
+    votes: Counter[int] = Counter()
+    for index, lines in enumerate(pages):
+        shown = [line.strip() for line in lines if line.strip()]
+        numbers = {number for line in (*shown[:2], *shown[-2:]) if (number := _edge_number(line)) is not None}
+        votes.update(index - number for number in numbers)
+    if not votes:
+        return None
+    offset, count = votes.most_common(1)[0]
+    return offset if count >= max(_FEWEST, 0.25 * len(pages)) else None
+
+
+def _edge_number(line: str) -> int | None:
+    """The page number that a line is, ends with or begins with."""
+    if match := _NUMBER.fullmatch(line):
+        return int(match[1])
+    match = re.search(r"(?:^|\s)(\d{1,4})$", line) or re.match(r"(\d{1,4})\s", line)
+    return int(match[1]) if match and len(line) <= _LONGEST else None
+
+
+def furniture_lines(pages: Sequence[Sequence[str]]) -> list[list[int]]:
+    """For each page, the lines that are furniture, ascending; always a run from its top and a run from its bottom."""
+    offset = page_number_offset(pages)
+    counts: Counter[str] = Counter()
+    for lines in pages:
+        counts.update({_mask(lines[at]) for side in _edges(lines) for at in side})
+    needed = max(_FEWEST, _SHARE * len(pages))
+    found = []
+    for index, lines in enumerate(pages):
+        hits: set[int] = set()
+        for side in _edges(lines):
+            for at in side:
+                if not _is_furniture(lines[at].strip(), index, offset, counts, needed):
+                    break
+                hits.add(at)
+        found.append(sorted(hits))
+    return found
+
+
+def _edges(lines: Sequence[str]) -> Iterator[list[int]]:
+    """The lines from the top down and from the bottom up, blank ones left out; none twice."""
+    shown = [at for at in range(min(len(lines), 4 * _EDGE)) if lines[at].strip()][:_EDGE]
+    yield shown
+    tail = range(len(lines) - 1, max(-1, len(lines) - 1 - 4 * _EDGE), -1)
+    yield [at for at in tail if lines[at].strip() and at not in shown][:_EDGE]
+
+
+def _mask(line: str) -> str:
+    return _DIGITS.sub("#", " ".join(line.lower().split())[: _LONGEST + 1])
+
+
+def _is_furniture(line: str, page: int, offset: int | None, counts: Counter[str], needed: float) -> bool:
+    if match := _NUMBER.fullmatch(line):
+        return offset is not None and abs(page - int(match[1]) - offset) <= 1
+    if len(line) > _LONGEST:
+        return False
+    # A contents page has its own title; elsewhere these words are a link back to it.
+    if _BACK_LINK.fullmatch(line):
+        return counts[_mask(line)] >= _FEWEST
+    return counts[_mask(line)] >= needed
