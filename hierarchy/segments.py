@@ -90,7 +90,9 @@ def segment(document: Document) -> Leaves:
         starts += cuts
         kinds += [int(kind)] * len(cuts)
         paragraphs += [number] * len(cuts)
-    if starts:
+    if starts and starts[0]:
+        if _crosses(_edges(document), 1, starts[0]):  # blank first pages are not part of the first text's page
+            starts, kinds, paragraphs = [0, *starts], [int(LeafKind.FURNITURE), *kinds], [0, *paragraphs]
         starts[0] = 0  # leading white space goes to the first leaf
     return Leaves(
         starts=np.array(starts, dtype=np.int64),
@@ -103,7 +105,7 @@ def _blocks(document: Document) -> Iterator[tuple[int, int, LeafKind]]:
     """Paragraphs, rows, headings and furniture as (start, end, kind), in order, blank lines left out."""
     lines = [(start, end) for start, end in _lines(document.text) if not document.text[start:end].isspace()]
     known = _known_kinds(document, lines)
-    edges = {section.span.start for section in document.sections} | {page.start for page in document.pages}
+    edges = _edges(document)
     apart = _lines_stand_alone(lines)
     block_start = block_end = -1
     for index, (start, end) in enumerate(lines):
@@ -163,6 +165,10 @@ def _known_kinds(document: Document, lines: list[tuple[int, int]]) -> dict[int, 
 def _is_heading_line(line: str, title: str) -> bool:
     """Whether the line is the title and little else: a clause's number and heading often lead into its text."""
     return len(line.strip()) <= max(len(title) + 12, 40)
+
+
+def _edges(document: Document) -> set[int]:
+    return {section.span.start for section in document.sections} | {page.start for page in document.pages}
 
 
 def _crosses(edges: set[int], end: int, start: int) -> bool:

@@ -72,8 +72,8 @@ def coarse_summary(tree: SummaryTree, low: int, high: int) -> Coarse:
     vocabulary = tree.leaf_terms[0]
     coarse = Coarse()
     extras = (_words(tree, leaves, [vocabulary.names[n] for n in order[:_KEYWORDS]]), _labels(tree, leaves))
-    for keywords, numbers in (extras, (extras[0][:4], extras[1][:2]), ((), ())):
-        trial = _sized(tree, "", keywords, numbers)
+    for words, labels in ((_KEYWORDS, _ROW_LABELS), (4, 2), (3, 0), (1, 0)):
+        trial = _sized(tree, "", extras[0][:words], extras[1][:labels])
         if trial.tokens <= limit // 2:
             coarse = trial
             break
@@ -128,6 +128,7 @@ def _ranked(tree: SummaryTree, leaves: np.ndarray, weights: np.ndarray) -> list[
         scores[index] = weights[held].sum() / (length + 12)
     prose = tree.leaves.kind[leaves] == LeafKind.SENTENCE
     scores[~prose] *= 0.2
+    scores[tree.leaves.kind[leaves] == LeafKind.HEADING] = 0.0  # the node's title says it already
     long_enough = np.flatnonzero(prose & (tree.leaves.tokens[leaves] >= 8))
     if len(long_enough):
         scores[long_enough[0]] = max(scores[long_enough[0]], float(scores.max()) * 1.01)
