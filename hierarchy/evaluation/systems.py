@@ -1,0 +1,41 @@
+"""Which systems can be run, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
+
+from hierarchy.errors import InputError
+from hierarchy.evaluation.baselines import BM25, Head, Random, System
+from hierarchy.evaluation.ours import HierarchySystem
+
+__all__ = ["SYSTEMS", "systems_named"]
+
+SYSTEMS: Mapping[str, Callable[[], System]] = MappingProxyType(
+    {
+        "hierarchy": HierarchySystem,
+        "bm25": BM25,
+        "bm25-sentence": partial(BM25, chunk="sentence"),
+        "bm25-128": partial(BM25, chunk=128),
+        "bm25-512": partial(BM25, chunk=512),
+        "bm25-page": partial(BM25, chunk="page"),
+        "head": Head,
+        "random": Random,
+    }
+)
+"""Every system, as what makes it. `bm25` cuts at 256 tokens; on texts without pages, a page is the whole file."""
+
+
+def systems_named(names: Iterable[str]) -> Mapping[str, System]:
+    """Make systems by name, in the order given.
+
+    Raises:
+        InputError: There is no such system, or none was named.
+    """
+    names = tuple(names)
+    unknown = [name for name in names if name not in SYSTEMS]
+    if unknown or not names:
+        missing = f"There is no system {', '.join(map(repr, unknown))}." if unknown else "No system was named."
+        raise InputError(missing, f"Choose from {', '.join(SYSTEMS)}.")
+    return {name: SYSTEMS[name]() for name in names}
