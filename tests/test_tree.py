@@ -98,7 +98,7 @@ def test_a_damaged_tree_is_never_read_as_truth(damage):
         SummaryTree.from_json(json.dumps(record))
 
 
-@pytest.mark.parametrize("data", ["", "[]", "{}", "null", '{"hierarchy_tree": 1']  )
+@pytest.mark.parametrize("data", ["", "[]", "{}", "null", '{"hierarchy_tree": 1'])
 def test_what_is_no_tree_is_refused(data):
     """Text that isn't a tree at all gives the same clear error."""
     with pytest.raises(StoreError):

@@ -1,0 +1,114 @@
+import time
+
+import numpy as np
+import pytest
+from documents import chart, documents, long_text
+from hypothesis import given
+from hypothesis import strategies as st
+from test_planner import built
+
+from hierarchy.document import Document, Section, Span
+from hierarchy.planner import outline
+from hierarchy.relevance import estimate
+
+QUESTIONS = ["What was the capital expenditure in 2018?", "Why was warfarin stopped?", "", "zzz qqq", "the of and"]
+
+
+@given(documents(), st.sampled_from(QUESTIONS))
+def test_relevance_is_a_probability_that_grows_upwards(document, question):
+    """Every figure is in [0, 1] and no child is more relevant than its parent."""
+    tree = built(document)
+    if tree:
+        relevance = estimate(tree, question)
+        for values in (relevance.node, relevance.leaf, relevance.gain):
+            assert np.isfinite(values).all()
+            assert ((values >= 0) & (values <= 1)).all()
+        parents = tree.nodes.parent[1:]
+        assert (relevance.node[parents] >= relevance.node[1:] - 1e-12).all()
+
+
+@given(documents(), st.sampled_from(QUESTIONS))
+def test_candidates_are_a_cut_without_furniture(document, question):
+    """The passages worth reading cover every leaf once; furniture is never worth a token."""
+    tree = built(document)
+    if tree:
+        relevance = estimate(tree, question)
+        covered = [leaf for n in relevance.candidates for leaf in range(tree.nodes.low[n], tree.nodes.high[n])]
+        assert covered == list(range(len(tree.leaves)))
+        assert (relevance.leaf[relevance.skip] == 0).all()
+
+
+@given(documents(), st.sampled_from(QUESTIONS))
+def test_the_same_question_gets_the_same_estimate(document, question):
+    """Nothing depends on time, order of hashing or what was asked before."""
+    first, second = built(document), built(document)
+    if first:
+        estimate(second, "another question altogether")
+        assert (estimate(first, question).node == estimate(second, question).node).all()
+
+
+def test_what_answers_is_most_relevant():
+    """The leaf that holds the answer leads, and its section leads the other sections."""
+    tree = outline(chart())
+    relevance = estimate(tree, "When was warfarin stopped?")
+    assert "Warfarin was stopped" in tree.leaf_text(int(relevance.leaf.argmax()))
+    sections = {n.title: relevance.node[n.number] for n in tree if n.kind == "section"}
+    assert max(sections, key=sections.get) == "Discharge letter"
+
+
+def test_a_title_lifts_what_stands_under_it():
+    """Of two equal sentences the one under a matching heading is the more relevant: parents speak for children."""
+    text = "Alpha\nThe total was 40 and it rose.\nRoyalties\nThe total was 40 and it rose.\n"
+    cut = text.index("Royalties")
+    sections = (Section(title="Alpha", span=Span(0, cut)), Section(title="Royalties", span=Span(cut, len(text))))
+    tree = outline(Document(name="n", text=text, sections=sections))
+    relevance = estimate(tree, "What royalties were paid?")
+    same = [i for i, leaf in enumerate(tree.leaf_texts()) if leaf.startswith("The total")]
+    assert relevance.leaf[same[1]] > relevance.leaf[same[0]]
+
+
+def test_the_raw_text_of_leaves_lifts_a_subtree_whose_summary_hides_them():
+    """A section counts as relevant by one buried sentence that its coarse summary leaves out."""
+    filler = long_text(60)
+    buried = filler.replace("Clause 30 of", "The quorum for a strike is nine members. Clause 30 of")
+    text = f"{buried}\n\n{long_text(60)}"
+    cut = len(buried) + 2
+    sections = (Section(title="One", span=Span(0, cut)), Section(title="Two", span=Span(cut, len(text))))
+    tree = outline(Document(name="n", text=text, sections=sections))
+    one, two = (n for n in tree if n.kind == "section")
+    assert "quorum" not in tree.coarse(one.number).line
+    relevance = estimate(tree, "What is the quorum for a strike?")
+    assert relevance.node[one.number] > relevance.node[two.number]
+
+
+@pytest.mark.parametrize("kind", ["speech", "table", "prose"])
+def test_the_grain_follows_the_kind_of_text(kind):
+    """Speech is read in stretches, paged tables in page-sized pieces, prose by the sentence."""
+    if kind == "speech":
+        text = "".join(f"Speaker {'AB'[n % 2]}: well I think {n} of them\n" for n in range(400))
+        document = Document(name="n", text=text)
+    elif kind == "table":
+        lines = [f"Line item {n} {n * 17} {n * 19} {n * 23}\n" for n in range(200)]
+        ends = np.cumsum(list(map(len, lines))).tolist()
+        rows = tuple(Span(a, b) for a, b in zip([0, *ends], ends, strict=False))
+        document = Document(
+            name="n", text="".join(lines), rows=rows, pages=(Span(0, ends[99]), Span(ends[99], ends[-1]))
+        )
+    else:
+        document = Document(name="n", text=long_text(50))
+    assert (
+        estimate(outline(document), "What of item 3?").grain_tokens == {"speech": 512, "table": 256, "prose": 0}[kind]
+    )
+
+
+def test_a_question_costs_little_once_the_tree_is_built():
+    """A question over 100,000 tokens costs a small fraction of building the tree, and tens of milliseconds at most."""
+    tree = outline(Document(name="n", text=long_text(3_000)))
+    assert tree.tokens > 100_000
+    estimate(tree, "warm up")
+    times = []
+    for number in range(5):
+        start = time.process_time()
+        estimate(tree, f"What does clause {number} say about week {number} and the supplier's units?")
+        times.append(time.process_time() - start)
+    assert min(times) < 0.03
