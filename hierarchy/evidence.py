@@ -47,12 +47,14 @@ class Evidence:
 
     Attributes:
         passages: In document order, not overlapping.
-        whole: Whether the passages are the entire document.
+        order: The leaves of the passages as half-open runs, in order of preference.
+        whole: Whether the passages are the entire document, page furniture apart.
         handed_back_tokens: Granted tokens that the refiner didn't use.
         notes: What went wrong or was left out on the way, for the answer's reader.
     """
 
     passages: tuple[Passage, ...] = ()
+    order: tuple[tuple[int, int], ...] = ()
     whole: bool = False
     handed_back_tokens: int = 0
     notes: tuple[str, ...] = ()
