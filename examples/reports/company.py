@@ -406,6 +406,7 @@ equity = equity@ + comprehensive_income + dividends + repurchases + stock_comp +
 total_liabilities_equity = total_liabilities + equity
 total_assets = total_liabilities_equity
 quick_assets = cash + receivables
+dividends_paid = 0 - dividends
 working_capital = current_assets - current_liabilities
 warranty_settled = warranty@ + warranty_accruals + warranty_estimates - warranty
 allowance = allowance@ + allowance_provision - allowance_written_off

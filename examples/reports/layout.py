@@ -48,12 +48,12 @@ RULE = colors.HexColor("#333333")
 
 
 def _style(name: str, font: str, size: float, **options: Any) -> ParagraphStyle:
-    return ParagraphStyle(name, fontName=font, fontSize=size, leading=size * 1.24, **options)
+    return ParagraphStyle(name, fontName=font, fontSize=size, leading=size * 1.32, **options)
 
 
 STYLES = {
-    "text": _style("text", BODY, 10, spaceAfter=7, alignment=TA_JUSTIFY),
-    "bullet": _style("bullet", BODY, 10, spaceAfter=5, leftIndent=22, bulletIndent=10, alignment=TA_JUSTIFY),
+    "text": _style("text", BODY, 10.5, spaceAfter=8, alignment=TA_JUSTIFY),
+    "bullet": _style("bullet", BODY, 10.5, spaceAfter=5, leftIndent=22, bulletIndent=10, alignment=TA_JUSTIFY),
     "small": _style("small", BODY, 8, spaceAfter=3, leftIndent=4),
     "part": _style("part", BOLD, 13, spaceAfter=10, alignment=TA_CENTER),
     "item": _style("item", BOLD, 12, spaceAfter=9),
@@ -107,11 +107,14 @@ def leaders(label: str, font: str, size: float, width: float) -> str:
 
 
 def markup(text: str) -> str:
-    """Paragraph text for reportlab: escaped, with *italic* and **bold**."""
+    """Paragraph text for reportlab: escaped, with *italic* and **bold**, and curly quotes."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
     text = re.sub(r"\*(.+?)\*", r"<i>\1</i>", text)
-    return text.replace(" -- ", " \N{EM DASH} ").replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
+    text = re.sub(r'(^|[\s(])"', "\\1\N{LEFT DOUBLE QUOTATION MARK}", text).replace(
+        '"', "\N{RIGHT DOUBLE QUOTATION MARK}"
+    )
+    return text.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
 
 
 class Report:
@@ -178,8 +181,11 @@ class Report:
         pending: list[Flowable] = []  # headings stay with what follows them
 
         def add(*flowables: Flowable) -> None:
-            if pending:
-                story.append(KeepTogether([*pending, *flowables]))
+            if pending:  # a KeepTogether within another would be measured wrongly
+                flat = [
+                    part for one in flowables for part in (one._content if isinstance(one, KeepTogether) else [one])
+                ]
+                story.append(KeepTogether([*pending, *flat]))
                 pending.clear()
             else:
                 story.extend(flowables)
@@ -226,9 +232,11 @@ class Report:
                 new_page()
                 part_waiting = True
                 heading(rest, "part", 0)
-            elif mark == "##":
-                if not part_waiting:
+            elif mark in ("##", "##~"):
+                if mark == "##" and not part_waiting:
                     new_page()
+                elif not part_waiting:
+                    add(Spacer(1, 10))
                 part_waiting = False
                 heading(rest, "item", 1)
             elif mark == "===":
@@ -279,7 +287,8 @@ class Report:
             years = [int(name) for name in names.split()]
             titles = [CLOSING[year] if kind == "at" else f"20{year}" for year in years if year]
         count = len(titles)
-        size = 9.0 if count <= 5 else 8.0
+        long = len(rows) > 40  # the cash flow statement still goes on one page
+        size = 8.5 if long else 9.0 if count <= 5 else 8.0
         narrow = 72.0 if count <= 3 else 64.0 if count <= 5 else 52.0
         widths = self._widths(titles, rows, kind == "cols", narrow, size)
         label_width = WIDTH - sum(widths)
@@ -290,8 +299,8 @@ class Report:
             ("FONT", (1, 0), (-1, 0), BOLD, size),
             ("ALIGN", (1, 0), (-1, -1), "RIGHT"),
             ("LINEBELOW", (1, 0), (-1, 0), 0.6, RULE),
-            ("TOPPADDING", (0, 0), (-1, -1), 1.6),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4),
+            ("TOPPADDING", (0, 0), (-1, -1), 0.3 if long else 2.2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.8 if long else 3.2),
             ("LEFTPADDING", (0, 0), (-1, -1), 3),
             ("RIGHTPADDING", (0, 0), (-1, -1), 4),
             ("ROWBACKGROUNDS", (0, 1), (-1, -1), [SHADE, colors.white]),
