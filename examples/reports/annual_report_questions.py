@@ -79,7 +79,7 @@ QUESTIONS = (
     ),
     Question(
         "ar-06", "reasoning", "What did the company first report as net income for fiscal 2024, and what is it now?",
-        "First reported as {usd prior_net_income 24}; revised to {usd net_income 24}, {usd error_net 24} lower, because "
+        "First reported as {usd prior_net_income 24}; revised to {usd net_income 24}, {usd error_net 24} lower, since "
         "warranty cost had been understated.",
         (Line("Fiscal 2024 statement of income", "Net income"), Passage("As a result the accrual at the end of fiscal "
         "2024 was too low by {usd error_warranty 24}.")),

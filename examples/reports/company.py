@@ -243,6 +243,12 @@ DETAIL: dict[str, tuple[int, int]] = {
     "assets_geo_us": (2418, 2591),
     "assets_geo_na": (584, 612),
     "assets_geo_europe": (751, 778),
+    "cr_us": (5412, 5980),
+    "cr_na": (1042, 1118),
+    "cr_europe": (1716, 1903),
+    "tc_us": (3361, 3337),
+    "tc_na": (541, 538),
+    "tc_europe": (962, 970),
     "rpo_12_months": (1984, 2315),
     "rpo_later": (1421, 1813),
     "q1_net_sales": (4612, 4987),
@@ -289,6 +295,13 @@ sales_services = maintenance + field_service + monitoring
 net_sales = sales_products + sales_services
 net_sales = cr_sales + tc_sales + ls_sales
 geo_asia = net_sales - geo_us - geo_na - geo_europe
+cr_asia = cr_sales - cr_us - cr_na - cr_europe
+tc_asia = tc_sales - tc_us - tc_na - tc_europe
+ls_us = geo_us - cr_us - tc_us
+ls_na = geo_na - cr_na - tc_na
+ls_europe = geo_europe - cr_europe - tc_europe
+ls_asia = geo_asia - cr_asia - tc_asia
+ls_sales = ls_us + ls_na + ls_europe + ls_asia
 geo_outside_us = geo_na + geo_europe + geo_asia
 cost_of_sales = cost_products + cost_services
 gross_profit = net_sales - cost_of_sales

@@ -180,12 +180,9 @@ class Report:
         story: list[Flowable] = []
         pending: list[Flowable] = []  # headings stay with what follows them
 
-        def add(*flowables: Flowable) -> None:
-            if pending:  # a KeepTogether within another would be measured wrongly
-                flat = [
-                    part for one in flowables for part in (one._content if isinstance(one, KeepTogether) else [one])
-                ]
-                story.append(KeepTogether([*pending, *flat]))
+        def add(*flowables: Flowable, keep: bool = False) -> None:
+            if pending or keep:
+                story.append(KeepTogether([*pending, *flowables]))
                 pending.clear()
             else:
                 story.extend(flowables)
@@ -215,7 +212,7 @@ class Report:
                         break
                     if row.strip():
                         rows.append(row)
-                add(*self._table(rest, rows))
+                add(*self._table(rest, rows), keep=len(rows) <= 34)
             elif mark == "@contents":
                 add(Anchor("contents", found), Spacer(1, 4), *self._index((0, 1)))
             elif mark == "@index":
@@ -253,6 +250,8 @@ class Report:
                 add(Paragraph(markup(self.template.fill(rest)), STYLES["bullet"], bulletText="\N{BULLET}"))
             elif mark == ">":
                 add(Paragraph(markup(self.template.fill(rest)), STYLES["small"]))
+            elif line.endswith(("follows.", "follow.", ":")):  # stays with the table it announces
+                pending.append(Paragraph(markup(self.template.fill(line)), STYLES["text"]))
             else:
                 add(Paragraph(markup(self.template.fill(line)), STYLES["text"]))
         add()
@@ -337,5 +336,4 @@ class Report:
                     raise ValueError(f"cell does not fit in its column: {cell}")
         table = Table(data, [label_width, *widths], repeatRows=1, hAlign="LEFT")
         table.setStyle(TableStyle(style))
-        parts: list[Flowable] = [Spacer(1, 3), table, Spacer(1, 8)]
-        return [KeepTogether(parts)] if len(rows) <= 34 else parts
+        return [Spacer(1, 3), table, Spacer(1, 8)]
