@@ -52,9 +52,9 @@ def decode(data: bytes, name: str = "text") -> Decoded:
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return _marked(data[len(mark) :], encoding, name)
-    if encoding := _unmarked_utf16(data):
-        text = data.decode(encoding, "replace")
-        return _without_nuls(text, (f"Read as {_SHOWN[encoding]}, guessed from its zero bytes.",))
+    if guessed := _unmarked_utf16(data):
+        text = data.decode(guessed, "replace")
+        return _without_nuls(text, (f"Read as {_SHOWN[guessed]}, guessed from its zero bytes.",))
     if looks_binary(data):
         raise DocumentUnreadable(
             f"{name} is binary: {_control_share(data):.0%} of its first {min(len(data), _SAMPLE):,} bytes aren't text.",

@@ -14,6 +14,7 @@ import ctypes
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hierarchy.loaders.furniture import page_number_offset
@@ -30,6 +31,7 @@ _USELESS = re.compile(
     r"|back|top|cover(?: page)?|.*\.(?:docx?|pdf|indd|xlsx?)",
     re.IGNORECASE,
 )
+_BARE_ITEM = re.compile(r"(\d{1,2}[A-C]?)[.:]?\s+(?=[A-Z(\[])")
 _DATA = re.compile(r"\d,\d{3}|\$|%|\b\d+\.\d+\b(?!\s*[A-Z])")
 _FEWEST = 4
 _SEARCHED = 15
@@ -80,6 +82,7 @@ def _levelled(entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 def _ranked(found: Sequence[tuple[str, int]]) -> tuple[Entry, ...]:
     """Give entries their ranks: named ones by name, others below the item they follow, or on top where there's none."""
+    found = _named_items(found)
     entries = []
     items = sum(_name_rank(title) == ITEM for title, _ in found) >= 3
     within = False
@@ -91,6 +94,17 @@ def _ranked(found: Sequence[tuple[str, int]]) -> tuple[Entry, ...]:
         within = within or rank == ITEM
         entries.append(Entry(title, page, rank))
     return tuple(entries)
+
+
+def _named_items(found: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Write "1A. Risk Factors" out as "Item 1A. …": contents of filings often have the word in another column."""
+    bare = [_BARE_ITEM.match(title) for title, _ in found]
+    if not any(match and match[1] == "1A" for match in bare):
+        return list(found)
+    return [
+        (f"Item {match[1]}. {title[match.end() :]}" if match else title, page)
+        for match, (title, page) in zip(bare, found, strict=True)
+    ]
 
 
 def _name_rank(title: str) -> int | None:
@@ -128,7 +142,7 @@ def _by_page(found: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def _in_order(pages: Sequence[int]) -> bool:
-    forward = sum(later >= earlier for earlier, later in zip(pages, pages[1:], strict=False))
+    forward = sum(later >= earlier for earlier, later in pairwise(pages))
     return forward >= 0.8 * (len(pages) - 1)
 
 

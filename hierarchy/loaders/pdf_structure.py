@@ -11,6 +11,7 @@ missing section to a false one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -87,21 +88,25 @@ def sections(
 
 def _located(pages: Sequence[Sequence[Line]], entries: Sequence[Entry]) -> list[Heading]:
     keys: dict[int, list[str]] = {}
-    return [
-        Heading(title=entry.title, start=_start_of(pages, entry, keys), rank=entry.rank, contents=True)
-        for entry in entries
-    ]
+    found: list[tuple[Heading, bool]] = []
+    for entry in entries:
+        start, exact = _start_of(pages, entry, keys)
+        found.append((Heading(title=entry.title, start=start, rank=entry.rank, contents=True), exact))
+    sure = {title_key(heading.title) for heading, exact in found if exact}
+    return [heading for heading, exact in found if exact or title_key(heading.title) not in sure]
 
 
-def _start_of(pages: Sequence[Sequence[Line]], entry: Entry, keys: dict[int, list[str]]) -> int:
-    """The start of the line that says the title; links often point at the end of the page before."""
+def _start_of(pages: Sequence[Sequence[Line]], entry: Entry, keys: dict[int, list[str]]) -> tuple[int, bool]:
+    """The start of the line that says the title, and whether there's one; links often point a page too early."""
     best = _best_line(pages, entry.page, entry.title, keys, 1.5, 10_000)
     if best is None and entry.page + 1 < len(pages):
         best = _best_line(pages, entry.page + 1, entry.title, keys, 2.2, _TOP)
     if best is not None:
-        return best
+        return best, True
     following = next((lines for lines in pages[entry.page :] if lines), None)
-    return following[0].start if following else pages[-1][-1].start if pages[-1] else 0
+    if following is None:
+        following = next(lines for lines in reversed(pages) if lines)[-1:]
+    return next((line.start for line in following if not line.furniture), following[0].start), False
 
 
 def _best_line(
@@ -162,21 +167,37 @@ def _below(pages: Sequence[Sequence[Line]], listed_on: frozenset[int], found: Se
     names = {name for heading in found if (name := _name(heading.title))}
     starts = {heading.start for heading in found}
     page_starts = [lines[0].start if lines else -1 for lines in pages]
-    near = {(title_key(heading.title), _page_at(page_starts, heading.start)) for heading in found}
+    keys = {_squeezed(heading.title) for heading in found}
+    consolidated = any("consolidated" in key for key in (*keys, *(_squeezed(one.heading.title) for one in candidates)))
+    near = {(_squeezed(heading.title), _page_at(page_starts, heading.start)) for heading in found}
     kept: list[Heading] = []
     last: dict[int, str] = {}
     for one in candidates:
-        heading, key = one.heading, title_key(one.heading.title)
+        heading, key = one.heading, _squeezed(one.heading.title)
         name = _name(heading.title)
         here = any((key, one.page + step) in near for step in (-1, 0, 1))
         continued = last.get(heading.rank) == (name or key)
         last[heading.rank] = name or key
+        if heading.rank == STATEMENT and _is_other_statement(key, keys, consolidated):
+            continue
         if heading.start in starts or here or continued or (name and name in names) or (found and heading.rank == PART):
             continue
         if name:
             names.add(name)
         kept.append(heading)
     return _ranked_below(kept, bool(found), any(heading.rank == ITEM for heading in found))
+
+
+def _squeezed(title: str) -> str:
+    """A title's key without spaces, which bold titles lose or gain."""
+    return title_key(title).replace(" ", "")
+
+
+def _is_other_statement(key: str, known: set[str], consolidated: bool) -> bool:
+    """A statement that the contents have elsewhere, or a summary of one where the full ones are consolidated."""
+    if key.startswith("report"):
+        return False
+    return key in known or (consolidated and "consolidated" not in key and "condensed" not in key)
 
 
 def _page_at(page_starts: Sequence[int], start: int) -> int:
@@ -232,6 +253,8 @@ def _capitals(lines: Sequence[Line], at: int) -> Heading | None:
     text = lines[at].text
     if not (text.isupper() and 6 <= len(text) <= 100 and text[-1] not in ",;-" and numbers_share(text) < 0.1):
         return None
+    if at and lines[at - 1].text.isupper() and not lines[at - 1].row:
+        return None  # the second line of a title
     following = lines[at + 1].text if at + 1 < len(lines) else ""
     prose = len(following) > 60 and not following.isupper() and not lines[at + 1].row
     words = [word for word in text.split() if len(word) > 3 and word.isalpha()]
@@ -244,7 +267,8 @@ def _fits(lines: Sequence[Line], at: int, heading: Heading) -> bool:
     """Whether the lines around allow a heading here."""
     line = lines[at]
     before = lines[at - 1] if at else None
-    if before and not line.text.isupper() and _is_open(before):
+    capitals = line.text.isupper() or (heading.rank == NOTE and line.text[5:].isupper())
+    if before and not capitals and _is_open(before):
         return False
     if heading.rank == STATEMENT:
         return at < _TOP and _over_a_statement(lines, at, heading)
@@ -296,21 +320,22 @@ def _in_sequence(candidates: Sequence[_Candidate]) -> list[_Candidate]:
 def _within_major(heading: Heading, majors: Sequence[tuple[int, int]]) -> bool:
     """Whether "3.2" stands below "3.", the last numbered title before it."""
     above = [number for start, number in majors if start < heading.start]
-    return not majors or (bool(above) and above[-1] == _count(heading))
+    return bool(above) and above[-1] == _count(heading)
 
 
 def _count(heading: Heading) -> int:
-    digits = next((word for word in title_key(heading.title).split() if word[0].isdigit()), "0")
-    return int("".join(character for character in digits if character.isdigit())[:4] or 0)
+    """The number that a heading begins with; 3 for "Note 3A" and for "3.2"."""
+    match = re.search(r"\d{1,4}", heading.title)
+    return int(match[0]) if match else 0
 
 
 def _chain(candidates: Sequence[_Candidate], least: int) -> list[_Candidate]:
-    """The longest run of candidates whose numbers go up by one or two; of equals the later, which skips references."""
+    """The longest run of candidates whose numbers go up by one to three; of equals the later, which skips references."""
     best: list[tuple[int, int]] = []  # length of the chain that ends here, index of its link before
     numbers = [_count(one.heading) for one in candidates]
     for at, number in enumerate(numbers):
         first = max(0, at - 300)
-        reach = [(best[other][0] + 1, other) for other in range(first, at) if 1 <= number - numbers[other] <= 2]
+        reach = [(best[other][0] + 1, other) for other in range(first, at) if 1 <= number - numbers[other] <= 3]
         best.append(max(reach, default=(1 if number <= 2 or least == 1 else -1_000, -1)))
     if not best:
         return []
