@@ -382,12 +382,13 @@ class _Plain:
             if join is not None:
                 self.joins[len(kept)] = join
                 continue
-            mark = gap.group(1) or " "
-            if mark == "-":
-                at = gap.start() + 1
-            if mark not in _SOFT_HYPHENS and (mark == "-" or (kept and kept[-1] != " ")):
-                kept.append(mark)
+            if gap.group(1) == "-":
+                kept.append("-")
                 self.places.append(gap.start())
+            space = gap.end() - 1  # the last of a run, so that a hyphen before it keeps its own place
+            if plain[space].isspace() and kept and kept[-1] != " ":
+                kept.append(" ")
+                self.places.append(space)
         kept += plain[at:]
         self.places += range(at, len(plain))
         self.characters = "".join(kept)
