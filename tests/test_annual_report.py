@@ -183,7 +183,7 @@ def test_contents_lead_to_the_printed_pages(pages):
     for line in lines:
         title, number = re.fullmatch(r" *(Item .+?) \.{2,} ?(\d+)", line.strip()).groups()
         page = pages[int(number) + 1]
-        assert title.split()[1] in page, line
+        assert " ".join(title.split()[:6]) in page, line
         assert f"Fiscal 2025 {number} Table of Contents" in page
 
 

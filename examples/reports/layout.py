@@ -190,7 +190,7 @@ class Report:
         def heading(text: str, style: str, level: int | None = None) -> None:
             if level is not None:
                 key = f"s{len(entries)}"
-                entries.append((text, key, level))
+                entries.append((text.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"), key, level))
                 pending.append(Anchor(key, found))
             pending.append(Paragraph(markup(self.template.fill(text)), STYLES[style]))
 
@@ -298,8 +298,8 @@ class Report:
             ("FONT", (1, 0), (-1, 0), BOLD, size),
             ("ALIGN", (1, 0), (-1, -1), "RIGHT"),
             ("LINEBELOW", (1, 0), (-1, 0), 0.6, RULE),
-            ("TOPPADDING", (0, 0), (-1, -1), 0.3 if long else 2.2),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.8 if long else 3.2),
+            ("TOPPADDING", (0, 0), (-1, -1), 0.1 if long else 2.2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.2 if long else 3.2),
             ("LEFTPADDING", (0, 0), (-1, -1), 3),
             ("RIGHTPADDING", (0, 0), (-1, -1), 4),
             ("ROWBACKGROUNDS", (0, 1), (-1, -1), [SHADE, colors.white]),
