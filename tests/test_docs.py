@@ -86,6 +86,15 @@ def test_the_command_reference_is_the_commands_own_help(command_line, monkeypatc
     assert current == generator.page(current, command_line)
 
 
+def test_every_module_is_in_the_api_reference():
+    """If not: a line `::: hierarchy.NAME` in docs/pages/api.md. The command line has a page of its own."""
+    reference = (ROOT / "docs" / "pages" / "api.md").read_text("utf-8")
+    listed = set(re.findall(r"^::: hierarchy\.(\w+)$", reference, re.MULTILINE))
+    modules = {path.stem for path in (ROOT / "hierarchy").glob("*.py")}
+    packages = {path.parent.name for path in (ROOT / "hierarchy").glob("*/__init__.py")}
+    assert listed == (modules | packages) - {"__init__", "__main__", "cli"}
+
+
 @pytest.mark.parametrize("path", PAGES, ids=shown)
 def test_links_lead_somewhere(path):
     targets = [first or second for first, second in LINK.findall(path.read_text("utf-8"))]
