@@ -1,8 +1,8 @@
 """The systems to beat: head of the document, chunks at random, BM25 over flat chunks.
 
 A system is a small value with `prepare(document)`, which does once what all questions about a document share and
-returns a function of question and budget. Every system fills the budget the same way (`fitting`), so that they differ in the
-order of reading alone.
+returns a function of question and budget. Every system fills the budget the same way (`fitting`), so that they differ
+in the order of reading alone.
 
 Owns the baselines and the protocol. The library's own system is in `ours`; all are listed in `systems`.
 """

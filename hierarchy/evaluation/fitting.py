@@ -1,8 +1,8 @@
 """From stretches of a document in order of preference to spans that cost what a budget allows.
 
 Costs are counted as `metrics` counts them, so that **nothing is ever over the budget and little of it is left**: the
-last stretch that doesn't fit whole is cut at a token, on a character's edge. Stretches behind it are left out, even if they
-are small enough to fit: then more budget never loses what less budget had.
+last stretch that doesn't fit whole is cut at a token, on a character's edge. Stretches behind it are left out, even if
+they are small enough to fit: then more budget never loses what less budget had.
 
 Knows documents and tokens, no questions.
 """
@@ -62,7 +62,7 @@ class Material:
         Returns:
             Spans that `metrics.score_case` finds to cost at most the budget.
         """
-        if any(file.pages for file in self.document.files):
+        if self.document.media == "pdf":
             return tuple(self._fit_pages(stretches, budget_tokens))
         return tuple(self._fit_text(stretches, budget_tokens))
 

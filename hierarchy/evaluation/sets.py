@@ -2,8 +2,8 @@
 
 A set is a folder. `cases.jsonl` holds one case a line (`id`, `doc_id`, `question`, `answer`, `evidence`, and where they
 apply `split`, `choices`, `kind`). The documents are `docs/<doc_id>.txt` or `.md`, `pdfs/<doc_id>.pdf`, or all texts
-below the folder `corpora/<doc_id>/`. Evidence is characters of a text (`start`, `end`, in a folder `file`), in groups of
-which each alone suffices to answer; or text on a page of a PDF (`page` from 0, `text`), of which all is needed.
+below the folder `corpora/<doc_id>/`. Evidence is characters of a text (`start`, `end`, in a folder `file`), in groups
+of which each alone suffices to answer; or text on a page of a PDF (`page` from 0, `text`), of which all is needed.
 
 Owns the reading and its checks. Doesn't know systems or figures; those are in `baselines` and `metrics`.
 """
