@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def pdf(*pages):
     edges = [0]
     for page in pages:
         edges.append(edges[-1] + len(page))
-    spans = tuple(Span(a, b) for a, b in zip(edges, edges[1:], strict=False))
+    spans = tuple(Span(a, b) for a, b in pairwise(edges))
     return Document(name="d.pdf", text="".join(pages), media="pdf", pages=spans)
 
 
@@ -176,7 +178,7 @@ def test_systems_are_known_by_name():
 
 
 def test_the_library_reads_what_the_question_names():
-    """Tree, relevance and allocation find the one sentence, in a text, a folder and a PDF, and use most of the budget."""
+    """Tree, relevance and allocation find the one sentence in a text, a folder and a PDF, and use half of the budget."""
     for document in (text_document(), folder(TEXT[:3000], TEXT[3000:]), pdf(TEXT[:3000], TEXT[3000:])):
         spans = HierarchySystem().prepare(document)(QUESTION, 400)
         assert "topic117" in "".join(text_of(document, span) for span in spans)
@@ -214,7 +216,7 @@ baselines = st.sampled_from([Head(), Random(chunk=8), BM25(chunk=8), BM25(chunk=
 @settings(max_examples=150, deadline=None)
 @given(document=documents, system=baselines, question=rough_text, budget=st.integers(1, 80))
 def test_no_baseline_ever_exceeds_its_budget(document, system, question, budget):
-    """As the metric counts, nothing is over; and what is left is less than a character's tokens, or the end was reached."""
+    """As the metric counts, nothing is over; what is left is less than a character's tokens, or nothing is unread."""
     spans = system.prepare(document)(question, budget)
     used, over = cost(document, spans, budget)
     assert not over

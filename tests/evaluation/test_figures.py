@@ -35,9 +35,9 @@ def dataset(tmp_path):
     return load_set(tmp_path)
 
 
-def predict(id, start, end, *, system="s", budget=5, abstain=None):
+def predict(case_id, start, end, *, system="s", budget=5, abstain=None):
     spans = (TextSpan(start=start, end=end),)
-    return Prediction(id=id, budget_tokens=budget, spans=spans, system=system, abstain=abstain)
+    return Prediction(id=case_id, budget_tokens=budget, spans=spans, system=system, abstain=abstain)
 
 
 def test_figures_are_means_over_all_cases_with_a_missing_one_as_zero(dataset):
@@ -85,7 +85,7 @@ def test_abstentions_are_counted_apart_for_cases_with_and_without_an_answer(data
 
 
 def test_the_interval_is_drawn_over_documents():
-    """Two documents, one all right and one all wrong: a draw is 0, 1 or the mean by cases, so the interval is 0 to 1."""
+    """Two documents, one all right and one all wrong: a draw is 0, 1 or between, so the interval is 0 to 1."""
     interval = bootstrap(["x", "x", "x", "y"], np.array([1.0, 1.0, 1.0, 0.0]))
     assert interval == Interval(low=0.0, high=1.0)
     # As single documents the same values leave less doubt.

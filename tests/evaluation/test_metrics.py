@@ -94,7 +94,7 @@ def test_files_of_a_folder_are_counted_apart_but_on_one_bill():
     both = score_case(case, spans, 3, source)
     assert (both.coverage, both.used_tokens, both.over_budget) == (3 / 7, 3, True)
     assert score_case(case, [], 9, source).tokens_to_evidence == 20
-    with pytest.raises(InputError, match="no file 'c.txt'"):
+    with pytest.raises(InputError, match=r"no file 'c\.txt'"):
         score_case(case, [TextSpan(start=0, end=7, file="c.txt")], 9, source)
 
 

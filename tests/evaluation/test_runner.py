@@ -62,7 +62,7 @@ def keys(path):
 
 
 def test_lines_are_in_order_of_documents_systems_cases_and_budgets(dataset, tmp_path):
-    """The file's order follows the set, whatever the order of budgets given, and each line is in the scorer's format."""
+    """The file's order follows the set, whatever the order of budgets given; lines are in the scorer's format."""
     out = tmp_path / "made/p.jsonl"
     result = run(dataset, ["head", "random"], [20, 5], out=out, split="dev")
     assert (result.written, result.kept, result.notes) == (10 + 2, 0, ())
