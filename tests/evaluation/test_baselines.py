@@ -178,7 +178,7 @@ def test_systems_are_known_by_name():
 
 
 def test_the_library_reads_what_the_question_names():
-    """Tree, relevance and allocation find the one sentence in a text, a folder and a PDF, and use half of the budget."""
+    """Tree, relevance and allocation find the one sentence in text, folder and PDF, and use half of the budget."""
     for document in (text_document(), folder(TEXT[:3000], TEXT[3000:]), pdf(TEXT[:3000], TEXT[3000:])):
         spans = HierarchySystem().prepare(document)(QUESTION, 400)
         assert "topic117" in "".join(text_of(document, span) for span in spans)
