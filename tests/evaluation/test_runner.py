@@ -151,12 +151,15 @@ def test_what_was_predicted_before_an_error_is_kept(tmp_path):
     assert keys(out) == [("c0", "mine", 5)]
 
 
-def test_a_document_that_cannot_be_read_is_named(dataset, tmp_path):
-    """The error says which document it was about."""
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_document_that_cannot_be_read_is_named(dataset, tmp_path, jobs):
+    """The error says which document it was about and how to mend it, from another process too; the rest is kept."""
     (dataset.folder / "docs/y.txt").write_bytes(b"\xff")
     with pytest.raises(InputError) as caught:
-        run(dataset, ["head"], [5], out=tmp_path / "p.jsonl")
+        run(dataset, ["head"], [5], out=tmp_path / "p.jsonl", jobs=jobs)
     assert "'y'" in caught.value.__notes__[0]
+    assert caught.value.hint
+    assert keys(tmp_path / "p.jsonl") == [("c0", "head", 5), ("c2", "head", 5)]
 
 
 @pytest.mark.parametrize("budgets", [[], [0], [5, -1]])
