@@ -1,0 +1,65 @@
+"""Models: who answers a request, and what it is billed.
+
+A model is anything with the few members of `Model`; nothing is registered or inherited. `ExtractiveModel` is built in
+and needs no key, server or network. `FunctionModel` and `ScriptedModel` are for tests, and `forbid_calls` makes sure
+that a test calls no provider.
+
+Doesn't know stages, templates or the ledger.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from hierarchy.calls import Outcome, Request
+from hierarchy.models.extractive import ExtractiveModel
+from hierarchy.models.fuse import CallsForbidden, check_fuse, forbid_calls
+from hierarchy.models.scripted import FunctionModel, ScriptedModel
+from hierarchy.tokens import Counter
+
+__all__ = [
+    "CallsForbidden",
+    "ExtractiveModel",
+    "FunctionModel",
+    "Model",
+    "ScriptedModel",
+    "check_fuse",
+    "forbid_calls",
+]
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What the engine asks of a model.
+
+    **A model keeps no state between calls and may be called from several threads and tasks at once.** It never raises
+    for trouble with a provider: that comes back as `Outcome.error`, with the usage if it is known. It sends
+    `Request.max_output_tokens` to the provider as a cap that includes reasoning.
+    """
+
+    @property
+    def name(self) -> str:
+        """As litellm spells it, or a built-in's own name; part of every request's key."""
+        ...
+
+    @property
+    def count(self) -> Counter:
+        """Counts the tokens of a prompt, as well as it can be known here."""
+        ...
+
+    @property
+    def margin(self) -> float:
+        """By which factor the provider may count a prompt higher than `count` does; 1 where the count is exact."""
+        ...
+
+    def price(self, input_tokens: int, output_tokens: int) -> float | None:
+        """What a call of that size costs in USD at most; None where the price isn't known."""
+        ...
+
+    def complete(self, request: Request) -> Outcome:
+        """Answer a request."""
+        ...
+
+    async def acomplete(self, request: Request) -> Outcome:
+        """Answer a request without blocking other tasks."""
+        ...

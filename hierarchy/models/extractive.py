@@ -1,0 +1,243 @@
+"""The built-in model: answers with the best verbatim sentences and table rows. No key, no server, no network.
+
+It works from what a prompt was rendered from rather than from the prompt, replies in the form that a language model is
+asked for, and is billed for the text that it is shown and returns, so that runs with and without a language model
+compare and everything behind it treats both alike. Deterministic; ties go to document order.
+
+Doesn't know the tree or how relevance was estimated: sentences come with their estimates.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hierarchy.calls import Outcome, Request
+from hierarchy.errors import Unavailable
+from hierarchy.models.local import cut_to, local_outcome
+from hierarchy.terms import INSTRUCTION_WORDS, STOPWORDS, terms
+from hierarchy.tokens import Counter, count_tokens
+
+__all__ = ["ExtractiveModel"]
+
+_MOST_QUOTES = 4
+# How much the caller's estimate weighs against the words of the question that a sentence holds itself.
+_RELEVANCE_WEIGHT = 0.6
+# A word of the question that stands only in a row's column heads or heading counts as half said.
+_CONTEXT_WEIGHT = 0.5
+# A further quote must be nearly as good as the best one; a sentence to keep for later only half as good.
+_NEARLY = 0.7
+_WORTH_KEEPING = 0.4
+# Two quotes that share as many of their terms say the same.
+_SAME = 0.8
+# An answer needs a sentence that holds a fifth of what the question says, or that the caller believes in.
+_MIN_OVERLAP = 0.2
+_MIN_RELEVANCE = 0.5
+
+_QUESTION_WORD = re.compile(r"[^\W_]+(?:[.,'’-][^\W_]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sentence:
+    """A stretch that may be quoted, with what it says."""
+
+    passage: int  # the number that the prompt gives its passage
+    place: int  # its place in the passage
+    text: str
+    heading: str
+    context: str
+    relevance: float
+    own: frozenset[str]
+    around: frozenset[str]
+
+    @property
+    def lead(self) -> str:
+        """What a row's numbers need to be understood; nothing for prose."""
+        if not self.context or not any(mark.isdigit() for mark in self.text):
+            return ""
+        section = self.heading.rsplit(" › ", 1)[-1]
+        return _line(f"{section} — {self.context}" if section else self.context)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scored:
+    sentence: _Sentence
+    overlap: float
+    score: float
+
+    @property
+    def matches(self) -> bool:
+        return self.overlap >= _MIN_OVERLAP or self.sentence.relevance >= _MIN_RELEVANCE
+
+
+class ExtractiveModel:
+    """Quotes what fits the question best, or abstains.
+
+    Answers the stages `compose` and `refine`; others come back as errors. Both need the variables `question` and
+    `passages`, each passage a mapping:
+
+    - `n`: its number in the prompt; `text`: verbatim
+    - `heading`, `context`: where it stands; for table rows, column heads and unit. May be missing.
+    - `relevance`: estimated for the whole passage, in [0, 1]. May be missing.
+    - `sentences`: `(start, end, relevance)` each, in characters of `text`; without them its lines are taken.
+
+    To `compose` it replies `{"answer", "quotes": [{"source", "text"}], "missing"}`, with quotes best first; without a
+    match, the answer is empty and `missing` holds the question's own words. To `refine` it replies `{"ids": ["1.0"]}`:
+    passage number and place among its sentences, in document order. **A reply never counts more than
+    `max_output_tokens`**: whole quotes are left out until it fits.
+
+    Args:
+        count: Counts prompts and replies.
+    """
+
+    def __init__(self, count: Counter = count_tokens) -> None:
+        self.name = "extractive"
+        self.count = count
+        self.margin = 1.0
+
+    def price(self, input_tokens: int, output_tokens: int) -> float | None:  # noqa: ARG002
+        """Nothing, whatever the size."""
+        return 0.0
+
+    def complete(self, request: Request) -> Outcome:
+        """As `Model.complete`."""
+        replies = {"compose": self._compose, "refine": self._refine}
+        if request.stage not in replies:
+            error = Unavailable(f"The built-in model can't {request.stage}.", "Give a language model.")
+            return Outcome(usage=local_outcome(request, "", self.count).usage, error=error)
+        question = str(request.variables.get("question", ""))
+        ranked = _ranked(question, list(_sentences(request.variables.get("passages", ()))))
+        return local_outcome(request, replies[request.stage](question, ranked, request.max_output_tokens), self.count)
+
+    async def acomplete(self, request: Request) -> Outcome:
+        """As `complete`; there is nothing to wait for."""
+        return self.complete(request)
+
+    def _compose(self, question: str, ranked: Sequence[_Scored], most: int) -> str:
+        chosen = _chosen(ranked)
+        # Fewer and fewer of the best; then any single match that is short enough; then none.
+        candidates: list[Sequence[_Sentence]] = [chosen[:size] for size in range(len(chosen), 0, -1)]
+        candidates += [(each.sentence,) for each in ranked if each.matches]
+        for quotes in candidates:
+            if self.count(reply := _reply(quotes)) <= most:
+                return reply
+        return self._abstention(question, most)
+
+    def _abstention(self, question: str, most: int) -> str:
+        for missing in (", ".join(_asked(question)) or question, ""):
+            reply = _json({"answer": "", "quotes": [], "missing": missing})
+            if self.count(reply) <= most:
+                return reply
+        return cut_to(reply, most, self.count)
+
+    def _refine(self, _question: str, ranked: Sequence[_Scored], most: int) -> str:
+        floor = _WORTH_KEEPING * ranked[0].score if ranked else 0.0
+        kept = [each.sentence for each in ranked if each.score >= floor and (each.overlap or each.matches)]
+        low, high = 0, len(kept)
+        while low < high:  # the most of the best that fit
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.count(_ids(kept[:middle])) <= most else (low, middle - 1)
+        return cut_to(_ids(kept[:low]), most, self.count)
+
+
+def _sentences(passages: Iterable[Mapping[str, Any]]) -> Iterator[_Sentence]:
+    for passage in passages:
+        text = str(passage["text"])
+        heading, context = str(passage.get("heading") or ""), str(passage.get("context") or "")
+        around = frozenset(terms(f"{heading} {context}"))
+        for place, (start, end, relevance) in enumerate(passage.get("sentences") or _lines(passage, text)):
+            quote = text[start:end].strip()
+            if quote:
+                yield _Sentence(
+                    passage=int(passage["n"]),
+                    place=place,
+                    text=quote,
+                    heading=heading,
+                    context=context,
+                    relevance=float(relevance),
+                    own=frozenset(terms(quote)),
+                    around=around,
+                )
+
+
+def _lines(passage: Mapping[str, Any], text: str) -> Iterator[tuple[int, int, float]]:
+    start = 0
+    for line in text.split("\n"):
+        yield start, start + len(line), float(passage.get("relevance") or 0.0)
+        start += len(line) + 1
+
+
+def _ranked(question: str, sentences: Sequence[_Sentence]) -> list[_Scored]:
+    """All sentences, best first: the caller's estimate blended with the share of the question that each says."""
+    asked = frozenset(terms(" ".join(_asked(question))))
+    said = Tally(term for sentence in sentences for term in sentence.own | sentence.around)
+    weights = {term: math.log(1 + (len(sentences) + 1) / (said[term] + 1)) for term in sorted(asked)}
+    total = sum(weights.values()) or 1.0
+    scored = []
+    for sentence in sentences:
+        own = sum(weights[term] for term in weights if term in sentence.own)
+        near = sum(weights[term] for term in weights if term in sentence.around - sentence.own)
+        overlap = (own + _CONTEXT_WEIGHT * near) / total
+        score = _RELEVANCE_WEIGHT * sentence.relevance + (1 - _RELEVANCE_WEIGHT) * overlap
+        scored.append(_Scored(sentence=sentence, overlap=overlap if own else 0.0, score=score))
+    return sorted(scored, key=lambda each: -each.score)  # stable: ties stay in document order
+
+
+def _asked(question: str) -> list[str]:
+    """The words of a question that say what it is about, each once."""
+    words = [word for word in _QUESTION_WORD.findall(question) if word.lower() not in STOPWORDS | INSTRUCTION_WORDS]
+    return list(dict.fromkeys(words))
+
+
+def _chosen(ranked: Sequence[_Scored]) -> list[_Sentence]:
+    """The best matches that aren't said already, as long as they are nearly as good as the first."""
+    chosen: list[_Sentence] = []
+    matching = [each for each in ranked if each.matches]
+    for each in matching:
+        if len(chosen) == _MOST_QUOTES or each.score < _NEARLY * matching[0].score:
+            break
+        if not any(_same(each.sentence, other) for other in chosen):
+            chosen.append(each.sentence)
+    return chosen
+
+
+def _same(one: _Sentence, other: _Sentence) -> bool:
+    """Whether two sentences say the same in nearly the same words; rows with other numbers don't."""
+    numbers = [{term for term in sentence.own if term[0].isdigit()} for sentence in (one, other)]
+    shared, either = one.own & other.own, one.own | other.own
+    return numbers[0] == numbers[1] and len(shared) >= _SAME * len(either)
+
+
+def _reply(quotes: Sequence[_Sentence]) -> str:
+    lines: list[str] = []
+    lead = ""
+    for quote in quotes:
+        if quote.lead != lead:
+            lines.append(quote.lead)
+        lead = quote.lead
+        lines.append(_line(quote.text))
+    return _json(
+        {
+            "answer": "\n".join(line for line in lines if line),
+            "quotes": [{"source": quote.passage, "text": quote.text} for quote in quotes],
+            "missing": "",
+        }
+    )
+
+
+def _ids(sentences: Iterable[_Sentence]) -> str:
+    ordered = sorted((sentence.passage, sentence.place) for sentence in sentences)
+    return _json({"ids": [f"{passage}.{place}" for passage, place in ordered]})
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
