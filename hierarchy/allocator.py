@@ -38,9 +38,9 @@ __all__ = [
     "uniform",
 ]
 
-# Each stretch that is read costs a few tokens besides its text (its label in the prompt), so that of two passages of
+# A stretch that is read costs its heading line in the prompt besides its text, so that of two passages of
 # equal density the longer one wins.
-LABEL_TOKENS = 4
+LABEL_TOKENS = 24
 
 # `proportional`, `uniform` and `top_k` share among this many subtrees, or as many as there are.
 BRANCHES = 12

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from test_planner import built
 
 from hierarchy import allocator
-from hierarchy.allocator import POLICIES, Allocation, Grant, cover, expected_gain, reading_order, top_k
+from hierarchy.allocator import LABEL_TOKENS, POLICIES, Allocation, Grant, cover, expected_gain, reading_order, top_k
 from hierarchy.document import Document
 from hierarchy.errors import InputError
 from hierarchy.planner import outline
@@ -99,7 +99,7 @@ def test_the_greedy_takes_the_best_density_at_every_step(drawn):
     def density(node):
         low, high = int(tree.nodes.low[node]), int(tree.nodes.high[node])
         inside = sum(part for a, b, part in taken if low <= a and b <= high)
-        return max(0.0, gains[node] - inside) / (cost[low:high].sum() + 4)
+        return max(0.0, gains[node] - inside) / (cost[low:high].sum() + LABEL_TOKENS)
 
     for grant in expected_gain(tree, relevance, 10**9).grants:
         left = [node for node in gains if cost[tree.nodes.low[node] : tree.nodes.high[node]].sum()]
