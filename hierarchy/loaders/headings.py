@@ -39,6 +39,7 @@ _NOTE = re.compile(r"(?:NOTE|Note)\s+\d{1,2}[A-Z]?\b(?:[.:—–-]|\s)*")
 _SECTION = re.compile(r"(?:SECTION|Section|§)\s*(\d{1,3}(?:\.\d{1,3}){0,3})\.?(?=\s|$)")
 _NUMBER = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,3})(?:\.|\))?\s+(?=[\"“(\[]?[A-Z])")
 _STATEMENT = re.compile(
+    r"(?:[\w&.,’' -]{2,40}?\b(?:inc|corp|corporation|company|co|ltd|plc|llc)[.,]*\s+)?"
     r"(?:(?:unaudited|condensed|interim|consolidated|combined|supplemental)\s+){0,3}"
     r"(?:balance\s+sheets?|income\s+statements?|cash\s+flows?\s+statements?"
     r"|statements?\s+of\s+(?:the\s+)?(?:consolidated\s+)?(?:net\s+|comprehensive\s+|changes\s+in\s+)*"
@@ -60,6 +61,7 @@ _TOPIC = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"\.\s+[A-Z][a-z]+ [a-z]+ [a-z]|\b\d{1,2}\.\d{1,2}\b|\bARTICLE\b")
+_LEADERS = re.compile(r"[.…·_]{3,}|(?:\.\s){3,}")
 _CONTINUED = re.compile(r"\s*[-–—,]*\s*[(\[]?\s*continued\s*[)\]]?\s*[.,]?\s*$", re.IGNORECASE)
 _UNAUDITED = re.compile(r"\s*[(\[]\s*unaudited\s*[)\]]\s*$", re.IGNORECASE)
 
@@ -76,7 +78,7 @@ class Heading:
 
 def one_line(title: str) -> str:
     """A title as a reader would say it: one line, single spaces, no dot leaders, not endless."""
-    title = re.sub(r"[.…·_]{3,}|(?:\.\s){3,}", " ", title[: 4 * _TITLE_CHARACTERS])
+    title = _LEADERS.sub(" ", title[: 4 * _TITLE_CHARACTERS])
     title = " ".join(_CONTINUED.sub("", title).split()).strip(" |:;,–—-\u2022")
     if len(title) > _TITLE_CHARACTERS:
         title = title[:_TITLE_CHARACTERS].rsplit(" ", 1)[0] + " …"
@@ -85,13 +87,21 @@ def one_line(title: str) -> str:
 
 def title_key(title: str) -> str:
     """Letters and digits of a title in lower case: equal keys mean the same heading."""
-    return " ".join(_PLAIN.findall(_UNAUDITED.sub("", _CONTINUED.sub("", title)).replace("’", "'").lower()))
+    return " ".join(_PLAIN.findall(_bare(title).lower()))
+
+
+def _bare(title: str) -> str:
+    """A title without "(continued)" and "(unaudited)" at its end."""
+    tail = title[-16:].lower()
+    if "continued" in tail:
+        title = _CONTINUED.sub("", title)
+    return _UNAUDITED.sub("", title) if "unaudited" in tail else title
 
 
 def titled(text: str, share: float = 0.75) -> bool:
     """Whether words are capitalised as in a title: the first one, and most that aren't small."""
     words = _WORD.findall(text)
-    large = [word for word in words if word.lower() not in _SMALL]
+    large: list[str] = [word for word in words if word.lower() not in _SMALL]
     if not large or not words[0][0].isupper():
         return False
     return sum(word[0].isupper() for word in large) >= share * len(large)
@@ -118,9 +128,9 @@ def _named(text: str) -> Heading | None:
             return _made(text, rank) if _rest_is_title(text[match.end() :]) else None
     if match := _SECTION.match(text):
         return _run_in(text, match, NUMBER + match[1].count("."))
-    bare = _UNAUDITED.sub("", _CONTINUED.sub("", text)).strip(" .:")
+    bare = _bare(text).strip(" .:")
     if len(bare) < 110:
-        if _STATEMENT.fullmatch(bare) and titled(bare) and not bare[-1].isdigit():
+        if _STATEMENT.fullmatch(bare) and titled(bare) and not bare[-1:].isdigit():
             return _made(bare, STATEMENT)
         if _REPORT.fullmatch(bare) and titled(bare):
             return _made(bare, STATEMENT)

@@ -18,7 +18,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hierarchy.loaders.furniture import page_number_offset
-from hierarchy.loaders.headings import ITEM, NOTE, NUMBER, PART, heading_of, numbers_share, one_line, title_key
+from hierarchy.loaders.headings import (
+    ITEM,
+    NOTE,
+    NUMBER,
+    PART,
+    STATEMENT,
+    heading_of,
+    numbers_share,
+    one_line,
+    title_key,
+)
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
@@ -85,10 +95,15 @@ def _ranked(found: Sequence[tuple[str, int]]) -> tuple[Entry, ...]:
     found = _named_items(found)
     entries = []
     items = sum(_name_rank(title) == ITEM for title, _ in found) >= 3
+    notes = any(title_key(title).startswith("notes to") for title, _ in found)
     within = False
     for title, page in found:
         rank = _name_rank(title)
-        if rank is None:
+        if rank is None and notes and title[0].isdigit():
+            rank = NOTE
+        elif rank is None and (heading := heading_of(title)) and heading.rank == STATEMENT:
+            rank = _UNDER_ITEM
+        elif rank is None:
             closing = title_key(title).startswith(("signature", "exhibit", "index", "schedule", "glossary"))
             rank = _UNDER_ITEM if items and within and not closing else _OTHER
         within = within or rank == ITEM

@@ -22,8 +22,7 @@ HYPHEN = "\ufffe"
 """What pdfium writes for a hyphen at the end of a line, the line break taken out."""
 
 _LEADERS = re.compile(r"(?:[.…·]\s?){4,}|…{2,}|_{6,}")
-_SPACES = re.compile(r"[\s\xa0\u2000-\u200a\u202f\u3000]{2,}|[\t\x0b\x0c\xa0\u2000-\u200a\u202f\u3000]")
-_GONE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\xad\u200b-\u200d\u2060\ufeff\ufffd\uffff]")
+_GONE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\xad\u200b-\u200d\u2060\ufeff\uffff]")
 _SYMBOLS = str.maketrans({"\uf0b7": "•", "\uf0a7": "▪", "\uf0a8": "□", "\uf0fe": "☒"})
 _LONE = re.compile(r"[$€£(]?\s?-?\(?[$€£]?\d[\d,.]*\)?\s?[%)]{0,2}|[—–-]|\$|%|\)")
 _HYPHENATED = re.compile(rf"(\w*)\s?{HYPHEN}\s?(\w*)")
@@ -92,13 +91,13 @@ def unhyphenated(text: str, known: str) -> str:
 
 
 def _clean(line: str) -> str:
-    if not line.isascii():
-        line = _GONE.sub("", line).translate(_SYMBOLS)
-    elif not line.isprintable():
-        line = _GONE.sub("", line)
-    return _SPACES.sub(
-        " ", _LEADERS.sub(" ", line) if ".." in line or ". ." in line or not line.isascii() else line
-    ).strip()
+    if ".." in line or ". ." in line or "…" in line or "__" in line or "··" in line:
+        line = _LEADERS.sub(" ", line)
+    line = " ".join(line.split())
+    if line.isprintable():
+        return line
+    # The hyphen mark is no printable character either; it is resolved when all pages are known.
+    return " ".join(_GONE.sub("", line).translate(_SYMBOLS).split())
 
 
 def _pieces(raw: str, box_of: Callable[[int, int], Box | None] | None) -> list[_Piece]:

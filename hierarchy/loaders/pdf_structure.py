@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 
 from hierarchy.document import Section
 from hierarchy.loaders.headings import (
@@ -76,7 +77,7 @@ def sections(
     """
     if not any(pages):
         return ()
-    found = _located(pages, contents.entries)
+    found = _located(pages, contents.entries, contents.listed_on)
     found += _below(pages, contents.listed_on, found)
     if len(found) < max(3, len(pages) // 15):
         entries = [Entry(styled.title, styled.page, styled.rank) for styled in typography()]
@@ -86,23 +87,44 @@ def sections(
     return nest(found, length)
 
 
-def _located(pages: Sequence[Sequence[Line]], entries: Sequence[Entry]) -> list[Heading]:
-    keys: dict[int, list[str]] = {}
+class _Key:
+    """A line's words, for comparing it with titles; the set is made once."""
+
+    __slots__ = ("text", "words")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.words = frozenset(text.split())
+
+
+def _located(
+    pages: Sequence[Sequence[Line]], entries: Sequence[Entry], unlikely: frozenset[int] = frozenset()
+) -> list[Heading]:
+    keys: dict[int, list[_Key]] = {}
     found: list[tuple[Heading, bool]] = []
     for entry in entries:
-        start, exact = _start_of(pages, entry, keys)
+        start, exact = _start_of(pages, entry, keys, unlikely - {entry.page})
         found.append((Heading(title=entry.title, start=start, rank=entry.rank, contents=True), exact))
     sure = {title_key(heading.title) for heading, exact in found if exact}
     return [heading for heading, exact in found if exact or title_key(heading.title) not in sure]
 
 
-def _start_of(pages: Sequence[Sequence[Line]], entry: Entry, keys: dict[int, list[str]]) -> tuple[int, bool]:
-    """The start of the line that says the title, and whether there's one; links often point a page too early."""
-    best = _best_line(pages, entry.page, entry.title, keys, 1.5, 10_000)
-    if best is None and entry.page + 1 < len(pages):
-        best = _best_line(pages, entry.page + 1, entry.title, keys, 2.2, _TOP)
-    if best is not None:
-        return best, True
+def _start_of(
+    pages: Sequence[Sequence[Line]], entry: Entry, keys: dict[int, list[_Key]], unlikely: frozenset[int]
+) -> tuple[int, bool]:
+    """The start of the line that says the title, and whether there's one; links often point a page too early.
+
+    Pages of contents are `unlikely`, since they mention every title.
+    """
+    for step in (0, 1, -1, 2, -2, 3, -3):
+        page = entry.page + step
+        if not 0 <= page < len(pages) or page in unlikely:
+            continue
+        # On its own page a rough likeness will do; the further away, the surer it must be.
+        least, within = (1.5, 10_000) if step == 0 else (2.2, _TOP) if step == 1 else (2.3, 10_000)
+        best = _best_line(pages, page, entry.title, keys, least, within)
+        if best is not None:
+            return best, True
     following = next((lines for lines in pages[entry.page :] if lines), None)
     if following is None:
         following = next(lines for lines in reversed(pages) if lines)[-1:]
@@ -110,15 +132,17 @@ def _start_of(pages: Sequence[Sequence[Line]], entry: Entry, keys: dict[int, lis
 
 
 def _best_line(
-    pages: Sequence[Sequence[Line]], page: int, title: str, keys: dict[int, list[str]], least: float, within: int
+    pages: Sequence[Sequence[Line]], page: int, title: str, keys: dict[int, list[_Key]], least: float, within: int
 ) -> int | None:
     lines = pages[page]
     if page not in keys:
-        keys[page] = ["" if line.furniture else title_key(line.text[:300]) for line in lines]
-    wanted, bare = title_key(title), _without_name(title_key(title))
+        keys[page] = [_Key("" if line.furniture else title_key(line.text[:300])) for line in lines]
+    wanted = title_key(title)
+    bare = _without_name(wanted)
+    words = set(bare.split())
     best, best_score = None, least
     for at, line in enumerate(lines[:within]):
-        score = _likeness(keys[page], at, wanted, bare)
+        score = _likeness(keys[page], at, wanted, bare, words)
         if score > best_score or (score == best_score and best is None):
             best, best_score = line.start, score
     return best
@@ -128,30 +152,44 @@ def _without_name(key: str) -> str:
     """A title without its "Item 7a" or "Note 3"."""
     words = key.split()
     if len(words) > 2 and words[0] in ("item", "note", "part", "article", "section"):
-        return " ".join(words[2:])
+        return " ".join(dropwhile(str.isdigit, words[2:])) or key
     return key
 
 
-def _likeness(keys: Sequence[str], at: int, wanted: str, bare: str) -> float:
+def _likeness(keys: Sequence[_Key], at: int, wanted: str, bare: str, words: set[str]) -> float:
     """How surely a line says a title: 3 word for word, 2.5 by its item's name, 2 as its beginning, 1.5 roughly."""
-    key = keys[at]
-    if len(key) < 3:
-        return 0.0
+    key = keys[at].text
+    score = 0.0
     if key == wanted:
-        return 3.0
-    if wanted != bare and key[: len(wanted) - len(bare)] == wanted[: len(wanted) - len(bare)] and len(key) < 160:
-        return 2.5
-    if key == bare:
-        return 2.4
-    if wanted.startswith(key) and len(key) >= 5 and at + 1 < len(keys):
-        joined = f"{key} {keys[at + 1]}"
-        if joined.startswith(wanted) or wanted.startswith(joined):
-            return 2.3
-    if key.startswith((wanted + " ", bare + " ")) and len(key) < len(wanted) + 60:
-        return 2.0
-    mine, other = set(key.split()), set(bare.split())
-    common = len(mine & other)
-    return 1.5 if len(other) > 1 and common >= 0.75 * len(other) and common >= 0.6 * len(mine) else 0.0
+        score = 3.0
+    elif len(key) < 3 or keys[at].words.isdisjoint(words):
+        name = wanted[: len(wanted) - len(bare)].strip()
+        score = 2.5 if name and key == name else 0.0
+    elif wanted != bare and key.startswith(wanted[: len(wanted) - len(bare)]) and len(key) < 160:
+        score = 2.5
+    elif key == bare:
+        score = 2.4
+    elif at + 1 < len(keys) and _wraps(key, keys[at + 1].text, wanted):
+        score = 2.3
+    elif wanted.startswith(key + " ") and len(keys[at].words) >= 3:
+        score = 2.2
+    elif key.startswith((wanted + " ", bare + " ")) and len(key) < len(wanted) + 60:
+        score = 2.0
+    elif _share(words, keys[at].words) >= 0.75:
+        score = 1.5
+    return score
+
+
+def _wraps(key: str, following: str, wanted: str) -> bool:
+    """Whether the title stands on a line and the next one."""
+    joined = f"{key} {following}"
+    return len(key) >= 5 and wanted.startswith(key) and (joined.startswith(wanted) or wanted.startswith(joined))
+
+
+def _share(words: set[str], mine: frozenset[str]) -> float:
+    """The share of a title's words that a line has, unless the line has many others."""
+    common = len(mine & words)
+    return common / len(words) if len(words) > 1 and common >= 0.6 * len(mine) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +216,9 @@ def _below(pages: Sequence[Sequence[Line]], listed_on: frozenset[int], found: Se
         here = any((key, one.page + step) in near for step in (-1, 0, 1))
         continued = last.get(heading.rank) == (name or key)
         last[heading.rank] = name or key
-        if heading.rank == STATEMENT and _is_other_statement(key, keys, consolidated):
+        if key in keys and NUMBER <= heading.rank <= NOTE and not key.startswith("report"):
+            continue
+        if heading.rank == STATEMENT and _is_summary(key, consolidated):
             continue
         if heading.start in starts or here or continued or (name and name in names) or (found and heading.rank == PART):
             continue
@@ -193,11 +233,9 @@ def _squeezed(title: str) -> str:
     return title_key(title).replace(" ", "")
 
 
-def _is_other_statement(key: str, known: set[str], consolidated: bool) -> bool:
-    """A statement that the contents have elsewhere, or a summary of one where the full ones are consolidated."""
-    if key.startswith("report"):
-        return False
-    return key in known or (consolidated and "consolidated" not in key and "condensed" not in key)
+def _is_summary(key: str, consolidated: bool) -> bool:
+    """A summary of a statement, where the full ones are consolidated."""
+    return consolidated and not key.startswith("report") and "consolidated" not in key and "condensed" not in key
 
 
 def _page_at(page_starts: Sequence[int], start: int) -> int:
@@ -336,7 +374,8 @@ def _chain(candidates: Sequence[_Candidate], least: int) -> list[_Candidate]:
     for at, number in enumerate(numbers):
         first = max(0, at - 300)
         reach = [(best[other][0] + 1, other) for other in range(first, at) if 1 <= number - numbers[other] <= 3]
-        best.append(max(reach, default=(1 if number <= 2 or least == 1 else -1_000, -1)))
+        alone = 1 if number <= 2 or least == 1 else -1_000
+        best.append(max(reach, default=(alone, -1)))
     if not best:
         return []
     at = max(range(len(best)), key=lambda index: (best[index][0], index))

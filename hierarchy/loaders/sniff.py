@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from hierarchy.errors import DocumentUnreadable
 from hierarchy.loaders.decode import looks_binary
 
-__all__ = ["SUFFIXES", "Kind", "kind_of"]
+__all__ = ["SUFFIXES", "Kind", "declared_media", "kind_of"]
 
 SUFFIXES = {
     "pdf": (".pdf",),
@@ -94,6 +94,11 @@ class Kind:
 
     media: str
     notes: tuple[str, ...] = ()
+
+
+def declared_media(name: str) -> str:
+    """What a name's suffix says text in memory is: `markdown` or `text`."""
+    return "markdown" if _KINDS.get(PurePosixPath(name).suffix.lower()) == "markdown" else "text"
 
 
 def kind_of(name: str, head: bytes, whole: Callable[[], bytes]) -> Kind:

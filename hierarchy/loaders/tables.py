@@ -22,9 +22,10 @@ _DASHES = frozenset(("—", "–", "-", "−", "$—", "—%", "N/A", "n/a", "NM
 _LAST = frozenset("0123456789)%—–-−|$*xsMAa]")
 _HEAD_WORDS = re.compile(
     r"(?:(?:19|20)\d\d|year|quarter|month|week|period|fiscal|ended|ending|as of|january|february|march|april|may|june"
-    r"|july|august|september|october|november|december|million|thousand|billion|except|change|total|note)",
+    r"|july|august|september|october|november|december|million|thousand|billion|except|change|total)",
     re.IGNORECASE,
 )
+_NAMED = re.compile(r"(?:note|item|section)\s+\d", re.IGNORECASE)
 _HEADS_ABOVE = 4
 _HEAD_CHARACTERS = 110
 _ROW_CHARACTERS = 400
@@ -90,8 +91,12 @@ def _mark_heads(rows: list[bool], lines: Sequence[str], index: int) -> None:
     at = index - 1
     while at >= max(0, index - _HEADS_ABOVE) and not rows[at]:
         line = lines[at].strip()
-        if line and (len(line) > _HEAD_CHARACTERS or line[-1] in ".;" or not _HEAD_WORDS.search(line)):
+        if line and (len(line) > _HEAD_CHARACTERS or line[-1] in ".;" or not _is_head(line)):
             return
         if line:
             rows[at] = True
         at -= 1
+
+
+def _is_head(line: str) -> bool:
+    return bool(_HEAD_WORDS.search(line)) and not _NAMED.match(line)
