@@ -221,7 +221,7 @@ def _scores(dataset: EvaluationSet, predictions: Sequence[Prediction]) -> _Score
             by_document[cases[prediction.id].doc_id].append(prediction)
     scores: _Scores = defaultdict(lambda: defaultdict(dict))
     for doc_id, group in by_document.items():
-        source = read_source(dataset.folder, doc_id)
+        source = read_source(dataset.folder, doc_id, [cases[prediction.id] for prediction in group])
         for prediction in group:
             result = score_case(cases[prediction.id], prediction.spans, prediction.budget_tokens, source)
             scores[prediction.system][prediction.budget_tokens][prediction.id] = result

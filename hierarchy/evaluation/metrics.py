@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,23 +101,27 @@ class TextSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PdfSource:
-    """What PDFs are judged by: the content words of each page, with their number."""
+    """What PDFs are judged by: the content words of pages with gold evidence, and how often each stands there."""
 
-    pages: tuple[Counter[str], ...]
+    pages: Mapping[int, Counter[str]]
 
     @classmethod
-    def of(cls, pages: Sequence[str]) -> PdfSource:
-        """Count the content words of a PDF's pages."""
-        return cls(pages=tuple(Counter(content_words(text)) for text in pages))
+    def of(cls, pages: Mapping[int, str]) -> PdfSource:
+        """Count the content words of pages, given by their number from 0."""
+        return cls(pages={page: Counter(content_words(text)) for page, text in pages.items()})
 
 
 Source = TextSource | PdfSource
 """What the predictions for one document are judged by."""
 
 
-def read_source(folder: Path | str, doc_id: str) -> Source:
-    """Read what the predictions for one document of a set are judged by."""
-    pages = pdf_page_texts(folder, doc_id)
+def read_source(folder: Path | str, doc_id: str, cases: Iterable[Case]) -> Source:
+    """Read what the predictions for some cases of one document are judged by.
+
+    Of a PDF only the pages with their evidence are read: that is what makes scoring fast enough to be done often.
+    """
+    wanted = {gold.span.page for case in cases for gold in case.evidence if isinstance(gold.span, PageSpan)}
+    pages = pdf_page_texts(folder, doc_id, wanted)
     return TextSource.of(document_texts(folder, doc_id)) if pages is None else PdfSource.of(pages)
 
 

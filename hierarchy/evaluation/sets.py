@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -172,11 +172,19 @@ def document_texts(folder: Path | str, doc_id: str) -> Mapping[str | None, str]:
     return {name: _read_text(file) for name, file in _corpus_files(path).items()}
 
 
-def pdf_page_texts(folder: Path | str, doc_id: str) -> tuple[str, ...] | None:
-    """The plain text of each page of a PDF; None if the document isn't one.
+def pdf_page_texts(folder: Path | str, doc_id: str, pages: Collection[int] | None = None) -> Mapping[int, str] | None:
+    """The plain text of pages of a PDF by their number from 0; None if the document isn't one.
 
     Read with the PDF library alone and not with our loader, so that what counts as standing on a page doesn't change
     with the loader, and systems with another reader are judged alike.
+
+    Args:
+        folder: The set's folder.
+        doc_id: The document's name within it.
+        pages: Which to read, since all of a long PDF take seconds; None reads all.
+
+    Raises:
+        InputError: It isn't there or can't be read, or has no such page.
     """
     path = _document_path(Path(folder), doc_id)
     if path.suffix != ".pdf":
@@ -185,8 +193,9 @@ def pdf_page_texts(folder: Path | str, doc_id: str) -> tuple[str, ...] | None:
 
     try:
         with pypdfium2.PdfDocument(path) as pdf:
-            return tuple(str(pdf[page].get_textpage().get_text_range()) for page in range(len(pdf)))
-    except (OSError, pypdfium2.PdfiumError) as error:
+            numbers = range(len(pdf)) if pages is None else sorted(pages)
+            return {page: str(pdf[page].get_textpage().get_text_range()) for page in numbers}
+    except (OSError, IndexError, pypdfium2.PdfiumError) as error:
         raise DocumentUnreadable(
             f"{path} can't be read: {error}.", "Its pages are what evidence is checked on."
         ) from error

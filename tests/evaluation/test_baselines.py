@@ -46,7 +46,7 @@ def cost(document, spans, budget):
     """Tokens used and whether anything was over, as the metric finds it."""
     if document.media == "pdf":
         pages = [document.text[page.start : page.end] for page in document.pages]
-        gold, source = PageSpan(page=0, text="x"), PdfSource.of(pages)
+        gold, source = PageSpan(page=0, text="x"), PdfSource.of(dict(enumerate(pages)))
     else:
         texts = {file.name if document.parts else None: file.text for file in document.files}
         source = TextSource.of(texts)

@@ -122,7 +122,7 @@ def test_numbers_compare_without_separators_and_trailing_zeros():
 
 def test_pages_count_by_content_words_and_every_gold_page_is_needed():
     """Half of each page's words answers; one page alone doesn't."""
-    source = PdfSource.of(["Revenue 100 cost 60", "Assets 500 cash 20"])
+    source = PdfSource.of(dict(enumerate(["Revenue 100 cost 60", "Assets 500 cash 20"])))
     case = pdf_case((0, "revenue 100 cost 60"), (1, "assets 500 cash 20"))
     one = score_case(case, [PageSpan(page=0, text="Revenue 100")], 50, source)
     assert (one.coverage, one.answerable, one.groups, one.tokens_to_evidence) == (0.25, 0.0, None, None)
@@ -132,7 +132,7 @@ def test_pages_count_by_content_words_and_every_gold_page_is_needed():
 
 def test_words_that_are_not_on_the_page_earn_nothing():
     """A system can't be paid for words that it made up, or that it says stand on another page."""
-    source = PdfSource.of(["Revenue 100", "Assets 500"])
+    source = PdfSource.of(dict(enumerate(["Revenue 100", "Assets 500"])))
     case = pdf_case((0, "revenue 100 cost 60"))
     assert score_case(case, [PageSpan(page=0, text="revenue 100 cost 60")], 50, source).coverage == 0.5
     assert score_case(case, [PageSpan(page=1, text="revenue 100")], 50, source).coverage == 0.0
@@ -141,7 +141,7 @@ def test_words_that_are_not_on_the_page_earn_nothing():
 
 def test_words_count_as_often_as_they_stand():
     """Saying a word twice doesn't find two of it where the page has one."""
-    source = PdfSource.of(["cash 20"])
+    source = PdfSource.of(dict(enumerate(["cash 20"])))
     assert (
         score_case(pdf_case((0, "cash cash 20")), [PageSpan(page=0, text="cash cash 20")], 50, source).coverage == 2 / 3
     )
@@ -149,7 +149,7 @@ def test_words_count_as_often_as_they_stand():
 
 def test_each_span_of_a_pdf_is_paid_for_by_itself_and_cut_at_the_budget():
     """Equal spans are paid twice; the span that goes over is cut at a token."""
-    source = PdfSource.of(["one two six ten"])
+    source = PdfSource.of(dict(enumerate(["one two six ten"])))
     case = pdf_case((0, "one two six ten"))
     span = PageSpan(page=0, text="one two six")
     assert score_case(case, [span, span], 6, source).used_tokens == 6
@@ -162,4 +162,4 @@ def test_spans_of_the_wrong_kind_are_refused():
     with pytest.raises(InputError, match="is text"):
         score_case(text_case((0, 7, 0)), [PageSpan(page=0, text="one")], 9, TextSource.of({None: TEXT}))
     with pytest.raises(InputError, match="is a PDF"):
-        score_case(pdf_case((0, "one")), [TextSpan(start=0, end=3)], 9, PdfSource.of(["one"]))
+        score_case(pdf_case((0, "one")), [TextSpan(start=0, end=3)], 9, PdfSource.of(dict(enumerate(["one"]))))

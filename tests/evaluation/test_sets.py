@@ -87,7 +87,7 @@ def test_a_folder_is_one_document_with_nested_files_in_order(tmp_path):
     assert load_set(folder).cases[0].evidence[0].span == TextSpan(start=0, end=3, file="a/z.md")
     assert [(file.name, file.text) for file in document.files] == [("a/z.md", "One"), ("b.txt", "Two")]
     assert set(document_texts(folder, "d")) == {"a/z.md", "b.txt"}
-    assert isinstance(read_source(folder, "d"), TextSource)
+    assert isinstance(read_source(folder, "d", load_set(folder).cases), TextSource)
 
 
 def test_pages_of_a_pdf_count_from_zero(tmp_path):
@@ -95,11 +95,13 @@ def test_pages_of_a_pdf_count_from_zero(tmp_path):
     write_pdf(tmp_path / "pdfs/d.pdf", [["First page"], ["Second page", "Revenue 100"]])
     folder = write_set(tmp_path, [{"evidence": [{"page": 1, "text": "Revenue 100"}]}])
     assert load_set(folder).cases[0].evidence[0].span == PageSpan(page=1, text="Revenue 100")
-    first, second = pdf_page_texts(folder, "d")
-    assert "First" in first
-    assert "Revenue" in second
-    source = read_source(folder, "d")
+    texts = pdf_page_texts(folder, "d")
+    assert list(texts) == [0, 1]
+    assert "First" in texts[0]
+    assert "Revenue" in texts[1]
+    source = read_source(folder, "d", load_set(folder).cases)
     assert isinstance(source, PdfSource)
+    assert list(source.pages) == [1]
     assert source.pages[1]["100"] == 1
     document = load_document(folder, "d")
     assert (document.media, len(document.pages)) == ("pdf", 2)
