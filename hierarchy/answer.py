@@ -11,7 +11,7 @@ adds the bill with `dataclasses.replace`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,10 +20,10 @@ import numpy as np
 from hierarchy.allocator import cover
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.document import Span
-from hierarchy.evidence import Evidence
+from hierarchy.evidence import Evidence, runs_of
 from hierarchy.relevance import Relevance
 from hierarchy.segments import LeafKind
-from hierarchy.tree import Ints, SummaryTree
+from hierarchy.tree import SummaryTree
 
 __all__ = ["Answer", "Citation", "Receipt", "Unread", "receipt", "verify"]
 
@@ -255,19 +255,6 @@ def _largest_nodes(tree: SummaryTree, wanted: np.ndarray) -> Iterator[int]:
             yield part.node
 
 
-def runs_of(leaves: Ints) -> tuple[tuple[int, int], ...]:
-    """Ascending leaf indices as half-open runs.
-
-    Example:
-        >>> runs_of(np.array([2, 3, 7]))
-        ((2, 4), (7, 8))
-    """
-    if not len(leaves):
-        return ()
-    edges = np.flatnonzero(np.diff(leaves) != 1) + 1
-    return tuple((int(run[0]), int(run[-1]) + 1) for run in np.split(leaves, edges))
-
-
 def _unread(tree: SummaryTree, relevance: Relevance, number: int, state: int) -> Unread:
     node = tree.node(number)
     first, last = int(tree.leaves.file[node.low]), int(tree.leaves.file[node.high - 1])
@@ -419,19 +406,3 @@ def _same_join(one: int, other: int) -> bool:
     if one == other or _LINE_END in (one, other):
         return True
     return _LINE_END_FIGURE in (one, other) and _PLAIN_JOIN not in (one, other)
-
-
-def merged_runs(runs: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Runs in ascending order, those that touch or overlap joined.
-
-    Example:
-        >>> merged_runs([(4, 6), (0, 2), (2, 3), (5, 9)])
-        ((0, 3), (4, 9))
-    """
-    merged: list[tuple[int, int]] = []
-    for low, high in sorted(runs):
-        if merged and low <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
-        else:
-            merged.append((low, high))
-    return tuple(merged)

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,10 +23,10 @@ __all__ = ["RowContext", "document_defaults", "passage_context", "row_context", 
 
 # A table longer than this is followed no further; lines within a table that are no rows are this short, and this many
 # follow each other at most.
-_MAX_ROWS, _GAP_TOKENS, _GAP_LEAVES = 400, 16, 3
+_MAX_ROWS, _GAP_TOKENS, _GAP_LEAVES = 400, 36, 3
 _HEADS_ABOVE, _MAX_HEADS = 4, 6
 _UNIT_ABOVE = 12
-_STACKED_LINE = 48
+_STACKED_LINE, _STACKED_LONGEST = 32, 90
 _LINE_CHARACTERS = 160
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)(?:\.|[a-z]{1,7})?"
@@ -45,10 +46,11 @@ _HEAD_WORD = re.compile(
     re.IGNORECASE,
 )
 _FIGURE = re.compile(r"\d")
-_SCALE = r"(?:thousands?|millions?|billions?|percent(?:ages?)?)"
+_SCALE = r"(?:thousands?|millions?|billions?|percent(?:ages?)?|(?:U\.?S\.? )?dollars|euros)"
 _UNIT = re.compile(
     rf"\((?:[^()\n]{{0,60}}\s)?(?:{_SCALE}\b|%)[^()\n]{{0,80}}\)"
-    rf"|(?:(?:[$€£¥]|\b[A-Z]{{3}}|\bdollars|\beuros?|\bamounts|\bshares)\s{{0,2}})?(?:\b(?:are |stated )?in {_SCALE}\b)"
+    r"|(?:(?:[$€£¥](?: and shares)?|\b(?-i:[A-Z]{3})|\bdollars|\beuros?|\bamounts|\bshares)\s{0,2})?"
+    rf"\b(?:are |stated )?in {_SCALE}\b"
     r"(?: of (?-i:[A-Z$€£])[\w.]{0,12}(?: dollars)?)?(?:,? except [^.;|\n]{0,60})?"
     r"|(?:[$€£¥]|\b(?-i:[A-Z]{3}))\s?(?:(?-i:mn?|bn|k)|'000|000s|thousand|million|billion)\b",
     re.IGNORECASE,
@@ -193,7 +195,11 @@ def _is_head(tree: SummaryTree, leaf: int) -> bool:
     """Whether a line names columns: dates, units or such words, and no figures besides."""
     if _is_rule(tree, leaf) or _above_rule(tree, leaf):
         return True
-    line = _line(tree, leaf)
+    return _names_head(_line(tree, leaf))
+
+
+@lru_cache(maxsize=16_384)
+def _names_head(line: str) -> bool:
     if len(line) > _LINE_CHARACTERS or (line.endswith((".", ";")) and not _DATE.search(line)):
         return False
     rest = _NO_DATA.sub(" ", _DATE.sub(" ", _UNIT.sub(" ", line)))
@@ -304,8 +310,10 @@ def _heads_on_top(tree: SummaryTree, low: int) -> list[int]:
 def _is_stack(tree: SummaryTree, leaf: int) -> bool:
     """Whether it is heads of several short lines, as narrow columns make them: "November 27,", "2015", "Revenue:"."""
     lines = tree.leaf_text(leaf).split("\n")[:-1]
-    longest = max(map(len, lines), default=0)
-    return len(lines) > 1 and longest <= _STACKED_LINE and not lines[-1].rstrip().endswith((".", ";", ","))
+    sizes = sorted(map(len, lines))
+    if len(lines) < 2 or lines[-1].rstrip().endswith((".", ";", ",")):
+        return False
+    return sizes[len(sizes) // 2] <= _STACKED_LINE and sizes[-1] <= _STACKED_LONGEST
 
 
 def _names_columns(tree: SummaryTree, first: int, leaf: int) -> bool:
@@ -328,19 +336,20 @@ def _unit_cell(tree: SummaryTree, heads: tuple[int, ...], leaf: int) -> str:
 def _unit_above(tree: SummaryTree, leaf: int, low: int) -> str:
     """The unit stated nearest above a row: within its table, else in a short line of the page over the table."""
     for above in range(leaf, low - 1, -1):
-        if (_is_head(tree, above) or not _is_row(tree, above)) and (unit := _unit_in(_line(tree, above))):
+        if (_is_head(tree, above) or not _is_row(tree, above)) and (unit := _unit_in(tree.leaf_text(above))):
             return unit
     for above in range(low - 1, max(-1, low - 1 - _UNIT_ABOVE), -1):
-        if not _same_place(tree, leaf, above):
+        if not _same_place(tree, leaf, above) or (_is_row(tree, above) and not _is_head(tree, above)):
             break
         line = _line(tree, above)
-        if len(line) <= _LINE_CHARACTERS and not line.endswith(".") and (unit := _unit_in(line)):
+        if len(line) <= _LINE_CHARACTERS and not line.endswith(".") and (unit := _unit_in(tree.leaf_text(above))):
             return unit
     return ""
 
 
-def _unit_in(line: str) -> str:
-    found = _UNIT.search(line)
+def _unit_in(text: str) -> str:
+    """The first unit that a line of the text states; stacked heads are several lines, and a unit ends with its own."""
+    found = next((match for line in text.split("\n") if (match := _UNIT.search(line))), None)
     return found.group().strip() if found else ""
 
 
@@ -353,7 +362,7 @@ def _usual_scale(tree: SummaryTree, file: int) -> str:
     for leaf in rows:
         line = _line(tree, leaf)
         signs.update(sign for sign in "$€£¥" if sign in line)
-        unit = _unit_in(line).lower()
+        unit = _unit_in(tree.leaf_text(leaf)).lower()
         scales.update(word for word in ("thousand", "million", "billion") if word in unit and "shares in" not in unit)
     if not scales:
         return ""

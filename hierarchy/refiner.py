@@ -1,0 +1,419 @@
+"""The refiner: granted branches are read, and what reading one didn't use goes to the others.
+
+By default reading costs no call: the granted leaves themselves are the evidence, repetitions left out. Where branches
+are too large to hand over, a model copies from each what bears on the question, and only what it copied verbatim is
+kept. **Passages never count more than the tokens given; with the default policy and without a model, more tokens never
+lose a leaf that fewer had.**
+
+Doesn't know the budget's other shares, models, or how answers are composed (`composer`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierarchy.allocator import Allocation, Policy, expected_gain
+from hierarchy.answer import verify
+from hierarchy.calls import Outcome, Request, Steps
+from hierarchy.errors import OutputInvalid
+from hierarchy.evidence import Evidence, Passage, passage_variables, passages_of, runs_of
+from hierarchy.relevance import Relevance
+from hierarchy.segments import LeafKind
+from hierarchy.templates import parse_reply, render
+from hierarchy.tree import Ints, SummaryTree
+
+__all__ = ["MIN_WORTH", "refine"]
+
+MIN_WORTH = 1.5e-4
+"""Reading stops at a grant whose best leaf is less likely than this to hold evidence: it shares nothing with the
+question. Where no leaf of the document is as likely, the best are read all the same."""
+
+# A sentence of as many words that was read before is boilerplate or copied forward; shorter ones recur by chance.
+_REPEATED_WORDS = 8
+# Page furniture between two leaves that were read is read along if it is no longer than this.
+_GAP_TOKENS = 24
+# How far beyond the tokens given the policy is asked at first, for repetitions to be replaced from.
+_LOOKAHEAD_TOKENS = 512
+# Branches that a model reads at the same time, at most, and what is kept of one whose call failed.
+_BRANCHES, _FAILED_BRANCH_TOKENS = 8, 160
+# A branch is worth a call if its text is at least this multiple of what the call costs besides.
+_TEXT_PER_OVERHEAD = 3
+
+
+def refine(
+    tree: SummaryTree,
+    relevance: Relevance,
+    tokens: int,
+    *,
+    policy: Policy = expected_gain,
+    through_model: bool = False,
+    max_output_tokens: int = 200,
+    min_worth: float = MIN_WORTH,
+    folder: Path | str | None = None,
+) -> Steps[Evidence]:
+    """Read what is worth reading, for at most `tokens`.
+
+    A document that fits is read whole. Else leaves are taken in the policy's order, those that repeat what was read are
+    left out, and their tokens are granted again.
+
+    Args:
+        tree: The tree.
+        relevance: Its estimate for the question; leaves that it rules out are not read.
+        tokens: What reading may cost: the passages' tokens, or with `through_model` the requests' input and output.
+        policy: Divides the tokens.
+        through_model: Whether a model reads the branches, in one batch of independent requests.
+        max_output_tokens: The most that each of these requests may return.
+        min_worth: Stop where nothing is likelier than this to hold evidence.
+        folder: Prompts that override the shipped ones.
+
+    Returns:
+        The evidence, in document order. No request is yielded unless `through_model`.
+    """
+    if through_model:
+        task = _Task(
+            tree=tree,
+            relevance=relevance,
+            tokens=tokens,
+            policy=policy,
+            max_output_tokens=max_output_tokens,
+            min_worth=min_worth,
+            folder=folder,
+        )
+        return (yield from _through_model(task))
+    return _read(tree, relevance, tokens, policy, min_worth).evidence(tokens)
+
+
+# -- reading without a model -------------------------------------------------------------------------------------------
+
+
+def _read(tree: SummaryTree, relevance: Relevance, tokens: int, policy: Policy, min_worth: float) -> _Reading:
+    best = float(relevance.leaf.max()) if len(relevance.leaf) else 0.0
+    reading = _Reading(tree, relevance, tokens, min_worth if best >= min_worth else 0.0)
+    if reading.take_whole():
+        # The order still matters: whoever has to trim the evidence begins at its end.
+        reading.prefer(policy(tree, relevance, tree.tokens).runs)
+    elif policy is expected_gain:
+        reading = _along_one_sequence(reading, policy)
+    else:
+        _in_rounds(reading, policy)
+    return reading
+
+
+def _along_one_sequence(reading: _Reading, policy: Policy) -> _Reading:
+    """Walk a sequence of leaves that doesn't depend on the budget, to the first that doesn't fit.
+
+    Whether a leaf repeats another is decided along that sequence, and so is what it costs; both are therefore the same
+    for every budget, and what is read for one is a prefix of what is read for a larger one. (Calling the policy anew
+    with the leaves ruled out would change densities, and with them the sequence.) The policy is asked for more than
+    there is to spend, so that repetitions needn't stop the walk.
+    """
+    asked = min(reading.left + _LOOKAHEAD_TOKENS, reading.tree.tokens)
+    while True:
+        walked = reading.anew()
+        allocation = policy(walked.tree, walked.relevance, asked)
+        if walked.take(allocation) or asked >= reading.tree.tokens:
+            return walked
+        asked = min(2 * asked, reading.tree.tokens)
+
+
+def _in_rounds(reading: _Reading, policy: Policy) -> None:
+    """Any other policy: what repetitions hand back is divided again, over what was neither read nor ruled out."""
+    relevance, tokens = reading.relevance, reading.left
+    while tokens > 0:
+        allocation = policy(reading.tree, relevance, tokens)
+        before = reading.repeated_tokens
+        reading.take(allocation)
+        tokens = min(reading.left, reading.repeated_tokens - before)
+        granted = [leaf for low, high in allocation.runs for leaf in range(low, high)]
+        relevance = relevance.without(np.array(granted, dtype=np.int64))
+
+
+class _Reading:
+    """What was read so far, and what is left to read for."""
+
+    def __init__(self, tree: SummaryTree, relevance: Relevance, tokens: int, min_worth: float) -> None:
+        self.tree, self.relevance = tree, relevance
+        self.left, self.min_worth = max(0, tokens), min_worth
+        self.taken = np.zeros(len(tree.leaves), dtype=np.bool_)
+        self.order: list[tuple[int, int]] = []
+        self.whole = False
+        self.repeated_tokens = self.repeated_leaves = 0
+        self._texts: set[str] = set()
+
+    def anew(self) -> _Reading:
+        """The same before anything was read."""
+        return _Reading(self.tree, self.relevance, self.left, self.min_worth)
+
+    def take_whole(self) -> bool:
+        """Read everything but page furniture, if it fits and nothing is ruled out."""
+        telling = self.tree.leaves.kind != LeafKind.FURNITURE
+        if (self.relevance.skip & telling).any() or not telling.any():
+            return False
+        if int(self.tree.leaves.tokens[telling].sum()) > self.left:
+            return False
+        taken = telling.copy()
+        for leaf in np.flatnonzero(telling[1:] & ~telling[:-1]) + 1:
+            taken[self._gap(int(leaf), -1, telling)] = True
+        tokens = int(self.tree.leaves.tokens[taken].sum())
+        if tokens > self.left:
+            return False
+        self.taken, self.whole = taken, True
+        self.left -= tokens
+        return True
+
+    def prefer(self, runs: Sequence[tuple[int, int]]) -> None:
+        """Put what was read in an order: these runs first, the rest as it stands."""
+        rest = self.taken.copy()
+        for low, high in runs:
+            self._append(low + np.flatnonzero(rest[low:high]))
+            rest[low:high] = False
+        self._append(np.flatnonzero(rest))
+
+    def take(self, allocation: Allocation) -> bool:
+        """Read grants in order, the most relevant leaves of each first; whether something worth reading didn't fit."""
+        for grant in allocation.grants:
+            leaves = np.concatenate([np.arange(low, high) for low, high in grant.leaves])
+            leaves = leaves[np.argsort(-self.relevance.leaf[leaves], kind="stable")]
+            if self.relevance.leaf[leaves[0]] < self.min_worth:
+                return True
+            fits = self._take(leaves)
+            if not fits:
+                return True
+        return False
+
+    def _take(self, leaves: Ints) -> bool:
+        read: list[int] = []
+        fits = True
+        for leaf in leaves.tolist():
+            if self.taken[leaf]:
+                continue
+            if self._repeats(leaf):
+                self.repeated_tokens += int(self.tree.leaves.tokens[leaf])
+                self.repeated_leaves += 1
+                continue
+            wanted = [leaf, *self._gap(leaf, -1, self.taken), *self._gap(leaf, 1, self.taken)]
+            tokens = int(self.tree.leaves.tokens[wanted].sum())
+            fits = tokens <= self.left
+            if not fits:
+                break
+            self._remember(leaf)
+            self.taken[wanted] = True
+            self.left -= tokens
+            read += wanted
+        self._append(np.array(sorted(read), dtype=np.int64))
+        return fits
+
+    def _append(self, leaves: Ints) -> None:
+        self.order += runs_of(leaves)
+
+    def _gap(self, leaf: int, step: int, taken: np.ndarray) -> list[int]:
+        """Page furniture between a leaf and the nearest one taken on its page, if that is all and not much."""
+        leaves, gap, at, tokens = self.tree.leaves, list[int](), leaf + step, 0
+        while 0 <= at < len(leaves) and leaves.page[at] == leaves.page[leaf] and leaves.file[at] == leaves.file[leaf]:
+            if taken[at]:
+                return gap
+            tokens += int(leaves.tokens[at])
+            if leaves.kind[at] != LeafKind.FURNITURE or tokens > _GAP_TOKENS:
+                break
+            gap.append(at)
+            at += step
+        return []
+
+    def _repeats(self, leaf: int) -> bool:
+        """Whether the leaf says again what was read. Rows don't: a table with holes means something else."""
+        if self.tree.leaves.kind[leaf] != LeafKind.SENTENCE:
+            return False
+        return self._normalised(leaf) in self._texts
+
+    def _remember(self, leaf: int) -> None:
+        text = self._normalised(leaf)
+        if text.count(" ") >= _REPEATED_WORDS - 1:
+            self._texts.add(text)
+
+    def _normalised(self, leaf: int) -> str:
+        return " ".join(self.tree.leaf_text(leaf).casefold().split())
+
+    def evidence(self, tokens: int) -> Evidence:
+        """What was read, as passages."""
+        notes: tuple[str, ...] = ()
+        if self.repeated_leaves:
+            what = f"{self.repeated_leaves} repeated sentence{'s' * (self.repeated_leaves > 1)}"
+            notes = (f"Left out {what} ({self.repeated_tokens:,} tokens) that had been read already.",)
+        passages = passages_of(self.tree, self.relevance, self.taken)
+        return Evidence(
+            passages=passages,
+            order=tuple(self.order),
+            whole=self.whole,
+            handed_back_tokens=max(0, tokens) - sum(passage.tokens for passage in passages),
+            notes=notes,
+        )
+
+
+# -- reading through a model -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What `refine` was asked for."""
+
+    tree: SummaryTree
+    relevance: Relevance
+    tokens: int
+    policy: Policy
+    max_output_tokens: int
+    min_worth: float
+    folder: Path | str | None
+
+    def read(self, tokens: int) -> _Reading:
+        return _read(self.tree, self.relevance, tokens, self.policy, self.min_worth)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Branch:
+    """Passages that one request shows, the request, and what it costs at worst."""
+
+    passages: tuple[Passage, ...]
+    request: Request
+    tokens: int
+
+
+def _through_model(task: _Task) -> Steps[Evidence]:
+    """Let a model copy from each branch what helps, verify it, and keep that."""
+    tree, relevance = task.tree, task.relevance
+    reading, branches = _branches(task)
+    if not branches:
+        raw = task.read(task.tokens).evidence(task.tokens)
+        note = f"Too few tokens ({task.tokens:,}) for a model to read branches: their text is handed over as it is."
+        return replace(raw, notes=(*raw.notes, note)) if raw.passages else raw
+    outcomes = yield tuple(branch.request for branch in branches)
+    raw = reading.evidence(task.tokens)
+    kept = np.zeros(len(tree.leaves), dtype=np.bool_)
+    notes = list(raw.notes)
+    spent = 0
+    for branch, outcome in zip(branches, outcomes, strict=True):
+        leaves, noted = _kept_of(tree, relevance, branch, outcome)
+        kept[leaves] = True
+        notes += noted
+        spent += outcome.usage.total_tokens if outcome.usage else branch.tokens
+    return Evidence(
+        passages=passages_of(tree, relevance, kept),
+        order=tuple(part for run in raw.order for part in _parts(run, kept)),
+        read=runs_of(np.flatnonzero(reading.taken & ~kept)),
+        handed_back_tokens=max(0, task.tokens - spent),
+        notes=tuple(notes),
+    )
+
+
+def _parts(run: tuple[int, int], kept: np.ndarray) -> tuple[tuple[int, int], ...]:
+    return runs_of(run[0] + np.flatnonzero(kept[run[0] : run[1]]))
+
+
+def _branches(task: _Task) -> tuple[_Reading, tuple[_Branch, ...]]:
+    """As much text as can be shown in requests that count at most the tokens together, worst case; none if too little.
+
+    What labels and column heads add isn't known before the text is rendered: it is rendered, and shortened by the
+    excess until it fits.
+    """
+    variables = {"question": task.relevance.question.text, "passages": []}
+    overhead = task.tree.count(render("refine", variables, folder=task.folder).text) + task.max_output_tokens
+    number = max(1, min(_BRANCHES, task.tokens // (overhead * (1 + _TEXT_PER_OVERHEAD))))
+    text_tokens = task.tokens - number * overhead
+    while text_tokens > 0:
+        reading = task.read(text_tokens)
+        groups = _groups(task.tree, passages_of(task.tree, task.relevance, reading.taken), number)
+        branches = tuple(_branch(task, group) for group in groups)
+        excess = sum(branch.tokens for branch in branches) - task.tokens
+        if excess <= 0:
+            return reading, branches
+        text_tokens -= max(excess, text_tokens // 32, 8)
+    return _Reading(task.tree, task.relevance, 0, 0.0), ()
+
+
+def _groups(tree: SummaryTree, passages: Sequence[Passage], number: int) -> Iterator[tuple[Passage, ...]]:
+    """Passages by branch of the tree, small neighbouring branches together, large ones in parts of similar size."""
+    target = max(1, sum(passage.tokens for passage in passages) // number)
+    lows = tree.nodes.low[tree.cut(max(1, tree.tokens // number))]
+    group: list[Passage] = []
+    filled, branch = 0, -1
+    for passage in passages:
+        here = int(np.searchsorted(lows, passage.leaves[0], "right"))
+        full = filled + passage.tokens > 1.25 * target or (here != branch and filled >= 0.6 * target)
+        if group and full:
+            yield tuple(group)
+            group, filled = [], 0
+        group.append(passage)
+        filled += passage.tokens
+        branch = here
+    if group:
+        yield tuple(group)
+
+
+def _branch(task: _Task, passages: tuple[Passage, ...]) -> _Branch:
+    shown = [passage_variables(task.tree, task.relevance, passage, n) for n, passage in enumerate(passages, 1)]
+    variables = {"question": task.relevance.question.text, "passages": shown}
+    prompt = render("refine", variables, folder=task.folder)
+    request = Request(
+        stage="refine",
+        prompt=prompt.text,
+        max_output_tokens=task.max_output_tokens,
+        template=prompt.template_key,
+        variables=variables,
+        about=task.tree.id_of(task.tree.smallest_node(passages[0].leaves[0], passages[-1].leaves[1])),
+    )
+    return _Branch(passages=passages, request=request, tokens=task.tree.count(prompt.text) + task.max_output_tokens)
+
+
+def _kept_of(tree: SummaryTree, relevance: Relevance, branch: _Branch, outcome: Outcome) -> tuple[list[int], list[str]]:
+    """The leaves of a branch that hold what the model copied, and what there is to note."""
+    name = _name(tree, branch)
+    reply: dict[str, Any] = {}
+    error = outcome.error
+    if not error:
+        try:
+            reply = parse_reply(outcome.text, fields=("quotes",))
+        except OutputInvalid as invalid:
+            error = invalid
+    if error:
+        return _best(tree, relevance, branch), [f"{name} couldn't be refined; its best sentences stand in. {error}"]
+    leaves: list[int] = []
+    unfounded = 0
+    for quote in reply["quotes"]:
+        found = _leaves_of(tree, branch.passages, quote["source"], quote["text"])
+        leaves += found
+        unfounded += not found
+    notes = [f"{name}: {unfounded} quote(s) don't stand in what was read and were dropped."] if unfounded else []
+    if reply.get("truncated"):
+        notes.append(f"{name}: the reply was cut off; what was complete is kept.")
+        leaves = leaves or _best(tree, relevance, branch)
+    return leaves, notes
+
+
+def _name(tree: SummaryTree, branch: _Branch) -> str:
+    node = tree.find(branch.request.about or (0,))
+    return f"“{node.title}” ({node})"
+
+
+def _leaves_of(tree: SummaryTree, passages: Sequence[Passage], source: int, quote: str) -> list[int]:
+    """The leaves that a quote stands in, in the passage it names or else in any other; none if it isn't there."""
+    named = [passages[source - 1]] if 1 <= source <= len(passages) else []
+    for passage in (*named, *passages):
+        text = next(file.text for file in tree.files if file.name == passage.source)
+        if span := verify(text, quote, (passage.start, passage.end)):
+            low, high = passage.leaves
+            starts = tree.leaves.start[low:high]
+            first, last = np.searchsorted(starts, [span.start, span.end - 1], "right") - 1
+            return list(range(low + max(0, int(first)), low + max(0, int(last)) + 1))
+    return []
+
+
+def _best(tree: SummaryTree, relevance: Relevance, branch: _Branch) -> list[int]:
+    """The most relevant leaves of a branch, as many as fit a small floor; the very best if none does."""
+    leaves = np.concatenate([np.arange(*passage.leaves) for passage in branch.passages])
+    leaves = leaves[np.argsort(-relevance.leaf[leaves], kind="stable")]
+    fits = leaves[np.cumsum(tree.leaves.tokens[leaves]) <= _FAILED_BRANCH_TOKENS]
+    return [int(leaf) for leaf in (fits if len(fits) else leaves[:1])]
