@@ -30,12 +30,14 @@ _MOST_QUOTES = 4
 _RELEVANCE_WEIGHT = 0.6
 # A word of the question that stands only in a row's column heads or heading counts as half said.
 _CONTEXT_WEIGHT = 0.5
-# A further quote must be nearly as good as the best one; a sentence to keep for later only half as good.
-_NEARLY = 0.7
+# A further quote, or a sentence to keep for later, must be so good in relation to the best one. On the bundled reports
+# a second half as good as the first holds the evidence often enough to be worth its line.
+_NEARLY = 0.5
 _WORTH_KEEPING = 0.4
 # Two quotes that share as many of their terms say the same.
 _SAME = 0.8
-# An answer needs a sentence that holds a fifth of what the question says, or that the caller believes in.
+# An answer needs one sentence that holds a fifth of what the question says, or that the caller believes in. Less, and
+# questions about other documents are answered too; more, and those in other words than the document's are not.
 _MIN_OVERLAP = 0.2
 _MIN_RELEVANCE = 0.5
 
@@ -195,11 +197,12 @@ def _asked(question: str) -> list[str]:
 
 
 def _chosen(ranked: Sequence[_Scored]) -> list[_Sentence]:
-    """The best matches that aren't said already, as long as they are nearly as good as the first."""
+    """The best that isn't said already, as long as it is half as good as the first; nothing if nothing matches."""
     chosen: list[_Sentence] = []
-    matching = [each for each in ranked if each.matches]
-    for each in matching:
-        if len(chosen) == _MOST_QUOTES or each.score < _NEARLY * matching[0].score:
+    if not any(each.matches for each in ranked):
+        return chosen
+    for each in ranked:
+        if len(chosen) == _MOST_QUOTES or each.score < _NEARLY * ranked[0].score:
             break
         if not any(_same(each.sentence, other) for other in chosen):
             chosen.append(each.sentence)
