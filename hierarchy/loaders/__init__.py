@@ -28,7 +28,7 @@ __all__ = ["Progress", "from_langchain", "from_text", "load"]
 
 
 def load(path: str | Path, *, stdin: IO[bytes] | IO[str] | None = None, progress: Progress | None = None) -> Document:
-    """The document or documents at `path`.
+    r"""The document or documents at `path`.
 
     The kind of a file is decided by its content first, so a wrong extension does no harm. **For text and Markdown
     `Document.text` is the decoded file, character for character**; for other formats it is the extracted text.

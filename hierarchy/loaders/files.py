@@ -117,7 +117,7 @@ def _refused(path: Path, error: Exception) -> InputError:
             f"{shown} may not be read: permission denied.", "Change its permissions or its owner."
         )
     if _is_link(path):
-        target = os.readlink(path)
+        target = path.readlink()
         if isinstance(error, FileNotFoundError):
             return DocumentNotFound(f"{shown} is a link to {target}, which isn't there.", "Mend or remove the link.")
         return DocumentUnreadable(f"{shown} is a link to {target} that leads in a circle.", "Mend or remove the link.")
@@ -138,7 +138,7 @@ def _nearest(path: Path) -> str:
     if "\n" in str(path) or len(str(path)) > _LONGEST_NAME:
         return "This looks like text rather than a path: use from_text for text in memory."
     try:
-        names = os.listdir(path.parent)
+        names = [entry.name for entry in os.scandir(path.parent)]
     except (OSError, ValueError):
         return f"The folder {str(path.parent)!r} isn't there either."
     close = difflib.get_close_matches(path.name, names[:5_000], n=1, cutoff=0.6)
@@ -176,7 +176,7 @@ def read_pattern(pattern: str, progress: Progress | None = None) -> Document:
     Raises:
         DocumentNotFound: Nothing matches, or nothing that does can be read.
     """
-    paths = sorted(glob.glob(pattern, recursive=True))
+    paths = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern.
     if not paths:
         raise DocumentNotFound(
             f"Nothing matches the pattern {pattern!r}.", "Quote it for the shell; ** goes into folders."

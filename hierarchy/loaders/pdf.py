@@ -119,19 +119,23 @@ def _page_lines(pdf: PdfDocument, name: str, progress: Progress | None) -> tuple
 
 def _lines(textpage: PdfTextPage) -> list[str]:
     raw = textpage.get_text_range()
-    # Only if they correspond one to one does a character's place in the text tell its box.
+    # pdfium counts UTF-16 units: beyond the basic plane a character's place in the text no longer tells its box.
     matched = len(raw) == textpage.count_chars()
-    return clean_lines(raw, _boxes(textpage.raw) if matched else None)
+    astral = not matched and raw != "" and max(raw) > "\uffff"
+    return clean_lines(raw, None if astral else _boxes(textpage.raw, matched))
 
 
-def _boxes(textpage: object) -> Callable[[int, int], Box | None]:
+def _boxes(textpage: object, matched: bool) -> Callable[[int, int], Box | None]:
+    """A function from characters of the text to their box; unless `matched`, pdfium is asked which ones they are."""
     import pypdfium2.raw as pdfium
 
     rect = pdfium.FS_RECTF()
     reference = ctypes.byref(rect)
-    read = pdfium.FPDFText_GetLooseCharBox
+    read, place = pdfium.FPDFText_GetLooseCharBox, pdfium.FPDFText_GetCharIndexFromTextIndex
 
     def box_of(first: int, last: int) -> Box | None:
+        if not matched:
+            first, last = place(textpage, first), place(textpage, last)
         if not read(textpage, first, reference):
             return None
         left, bottom, top = rect.left, rect.bottom, rect.top

@@ -37,7 +37,8 @@ __all__ = ["Contents", "Entry", "bookmarks", "contents_pages", "linked", "printe
 
 _ENTRY = re.compile(r"(\S.{2,180}?)[\s.…·]+(\d{1,3})")
 _USELESS = re.compile(
-    r"(?:page|slide|sheet|seite)?\s*[\divxlc]*|(?:table of )?contents|index|page(?: no\.?| number)?|untitled.*|blank page"
+    r"(?:page|slide|sheet|seite)?\s*[\divxlc]*|(?:table of )?contents|index|page(?: no\.?| number)?|untitled.*"
+    r"|blank page"
     r"|back|top|cover(?: page)?|.*\.(?:docx?|pdf|indd|xlsx?)",
     re.IGNORECASE,
 )

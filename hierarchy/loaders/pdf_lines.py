@@ -84,10 +84,15 @@ def unhyphenated(text: str, known: str) -> str:
 
     def resolve(match: re.Match[str]) -> str:
         joined = (match[1] + match[2]).lower()
-        one_word = len(match[1]) > 1 and len(match[2]) > 1 and match[2].islower() and joined in known
+        one_word = len(match[1]) > 1 and len(match[2]) > 1 and match[2].islower() and _is_word_of(joined, known)
         return match[1] + ("" if one_word else "-") + match[2]
 
     return _HYPHENATED.sub(resolve, text)
+
+
+def _is_word_of(word: str, text: str) -> bool:
+    # The plain search is many times faster and mostly settles it.
+    return word in text and re.search(rf"\b{word}\b", text) is not None
 
 
 def _clean(line: str) -> str:

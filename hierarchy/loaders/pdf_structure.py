@@ -368,7 +368,7 @@ def _count(heading: Heading) -> int:
 
 
 def _chain(candidates: Sequence[_Candidate], least: int) -> list[_Candidate]:
-    """The longest run of candidates whose numbers go up by one to three; of equals the later, which skips references."""
+    """The longest run of candidates whose numbers go up by one to three; of equals the later one."""
     best: list[tuple[int, int]] = []  # length of the chain that ends here, index of its link before
     numbers = [_count(one.heading) for one in candidates]
     for at, number in enumerate(numbers):

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from hierarchy.document import Span
+from hierarchy.loaders.headings import heading_of
 
 __all__ = ["line_starts", "numeric_cells", "row_lines", "row_spans"]
 
@@ -27,6 +28,7 @@ _HEAD_WORDS = re.compile(
 )
 _NAMED = re.compile(r"(?:note|item|section)\s+\d", re.IGNORECASE)
 _HEADS_ABOVE = 4
+_LINES_BETWEEN = 2
 _HEAD_CHARACTERS = 110
 _ROW_CHARACTERS = 400
 
@@ -60,6 +62,8 @@ def row_lines(lines: Sequence[str]) -> list[bool]:
         _mark_beside(rows, cells, lines, index)
     for index in sure:
         _mark_heads(rows, lines, index)
+    for earlier, later in pairwise(sure):
+        _mark_between(rows, lines, earlier, later)
     return rows
 
 
@@ -87,6 +91,18 @@ def _mark_beside(rows: list[bool], cells: Sequence[int], lines: Sequence[str], i
             at += step
 
 
+def _mark_between(rows: list[bool], lines: Sequence[str], earlier: int, later: int) -> None:
+    """Mark what stands between two near rows: labels that are wrapped, and headings of a group of rows."""
+    between = [at for at in range(earlier + 1, later) if not rows[at]]
+    if 0 < len(between) <= _LINES_BETWEEN and all(_is_label(lines[at].strip()) for at in between):
+        for at in between:
+            rows[at] = bool(lines[at].strip())
+
+
+def _is_label(line: str) -> bool:
+    return len(line) <= _HEAD_CHARACTERS and not line.endswith(".") and heading_of(line) is None
+
+
 def _mark_heads(rows: list[bool], lines: Sequence[str], index: int) -> None:
     at = index - 1
     while at >= max(0, index - _HEADS_ABOVE) and not rows[at]:
@@ -99,4 +115,5 @@ def _mark_heads(rows: list[bool], lines: Sequence[str], index: int) -> None:
 
 
 def _is_head(line: str) -> bool:
-    return bool(_HEAD_WORDS.search(line)) and not _NAMED.match(line)
+    goes_on = line[0].islower() and len(line) > 60
+    return bool(_HEAD_WORDS.search(line)) and not goes_on and not _NAMED.match(line)
