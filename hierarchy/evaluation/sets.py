@@ -10,9 +10,8 @@ Owns the reading and its checks. Doesn't know systems or figures; those are in `
 
 from __future__ import annotations
 
-import importlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -148,7 +147,9 @@ def load_document(folder: Path | str, doc_id: str) -> Document:
     """
     path = _document_path(Path(folder), doc_id)
     if path.suffix == ".pdf":
-        return _loader("load")(path)
+        from hierarchy.loaders import load  # lazily: readers of formats are heavy, and scoring needs none of them
+
+        return load(path)
     if path.is_file():
         return _text_document(path, path.name)
     return Document(
@@ -231,17 +232,15 @@ def _read_text(path: Path) -> str:
 
 
 def _text_document(path: Path, name: str) -> Document:
+    from hierarchy.loaders import from_text
+
     text = _read_text(path)
-    document = _loader("from_text")(text, name=name)
+    if not text.strip():  # an empty file of a folder holds no evidence, and is no reason to leave out the rest
+        return Document(name=name, text=text)
+    document = from_text(text, name)
     if document.text != text:
         raise DocumentUnreadable(f"{path}: the loader changed its text.", "Evidence wouldn't stand where it says.")
     return document
-
-
-def _loader(name: str) -> Callable[..., Document]:
-    # Lazily: readers of formats are heavy, and scoring needs none of them.
-    loader: Callable[..., Document] = getattr(importlib.import_module("hierarchy.loaders"), name)
-    return loader
 
 
 def _read_case(line: bytes, where: str) -> Case:

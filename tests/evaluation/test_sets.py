@@ -90,6 +90,14 @@ def test_a_folder_is_one_document_with_nested_files_in_order(tmp_path):
     assert isinstance(read_source(folder, "d", load_set(folder).cases), TextSource)
 
 
+def test_an_empty_file_of_a_folder_is_kept_as_it_is(tmp_path):
+    """It has a name and no text; the rest of the folder is read all the same."""
+    write_set(tmp_path, [{}], {"corpora/d/a.txt": "", "corpora/d/b.txt": " \n", "corpora/d/c.txt": "One"})
+    assert [(file.name, file.text) for file in load_document(tmp_path, "d").files] == [
+        ("a.txt", ""), ("b.txt", " \n"), ("c.txt", "One")
+    ]  # fmt: skip
+
+
 def test_pages_of_a_pdf_count_from_zero(tmp_path):
     """Evidence names a page from 0, and the texts that it's checked on are in that order."""
     write_pdf(tmp_path / "pdfs/d.pdf", [["First page"], ["Second page", "Revenue 100"]])
