@@ -1,0 +1,156 @@
+"""Where and how the commands print: results to standard output, everything else to standard error.
+
+Colours, width and strokes follow the terminal (`NO_COLOR`, `COLUMNS`, `TERM=dumb`, a pipe, an encoding without lines).
+Rich is imported when something is drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress, TaskID
+
+__all__ = [
+    "Report",
+    "abandon_stdout",
+    "prepare_streams",
+    "progress",
+    "show",
+    "show_error",
+    "show_json",
+    "show_note",
+    "show_text",
+]
+
+# Work that is over by then needs no bar; one that flashes by only unsettles.
+_PATIENCE_S = 0.6
+
+
+class Report(Protocol):
+    """Called with how much of a piece of work is done, of how much, and what it is."""
+
+    def __call__(self, done: int, total: int, what: str, /) -> None:
+        """Take note."""
+
+
+def prepare_streams() -> None:
+    """See to it that a character the output's encoding lacks is replaced, where it would end the program."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="replace")
+
+
+def abandon_stdout() -> None:
+    """Send what is still to be written nowhere, so that the interpreter's own last flush finds no closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show(renderable: RenderableType, *, width: int | None = None) -> None:
+    """Print a result."""
+    _console(sys.stdout, width).print(renderable)
+
+
+def show_text(text: str) -> None:
+    """Print a result as it is, unwrapped, without what could steer the terminal."""
+    from hierarchy.viewer.text import plain
+
+    click.echo(plain(text))
+
+
+def show_json(value: Any) -> None:
+    """Print a result as JSON; in ASCII, which no encoding lacks and no terminal obeys."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def show_note(text: str) -> None:
+    """Tell the user something beside the result."""
+    from rich.text import Text
+
+    from hierarchy.viewer.text import plain
+
+    _console(sys.stderr).print(Text(plain(text)))
+
+
+def show_error(kind: str, message: str, hint: str, *, as_json: bool) -> None:
+    """Show an error: as a block of text, or as JSON in place of the result."""
+    if as_json:
+        show_json({"error": {"kind": kind, "message": message, "hint": hint}})
+        return
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from hierarchy.viewer.text import plain
+
+    console = _console(sys.stderr)
+    console.print(Text.assemble(("Error: ", "bold red"), plain(message)) if kind != "Interrupted" else Text(message))
+    if hint:
+        console.print(Padding(Text(plain(hint)), (0, 0, 0, 2)))
+
+
+@contextmanager
+def progress(*, quiet: bool = False) -> Iterator[Report]:
+    """A report that draws a bar on standard error: only on a terminal, and only of work that takes its time."""
+    console = _console(sys.stderr)
+    if quiet or not console.is_terminal or console.is_dumb_terminal:
+        yield lambda *_: None
+        return
+    bar = _Bar(console)
+    try:
+        yield bar
+    finally:
+        bar.stop()
+
+
+class _Bar:
+    """A bar that appears once work has taken a while, and leaves nothing behind."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._drawn: tuple[Progress, TaskID] | None = None
+
+    def __call__(self, done: int, total: int, what: str, /) -> None:
+        """Draw it as it stands."""
+        if self._drawn is None and time.monotonic() - self._began < _PATIENCE_S:
+            return
+        from hierarchy.viewer.text import one_line
+
+        if self._drawn is None:
+            self._drawn = self._begun()
+        drawn, task = self._drawn
+        drawn.update(task, completed=done, total=total or None, what=one_line(what)[:40])
+
+    def _begun(self) -> tuple[Progress, TaskID]:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.fields[what]}", markup=False), BarColumn(), TaskProgressColumn())
+        drawn = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+        drawn.start()
+        return drawn, drawn.add_task("", total=None, what="")
+
+    def stop(self) -> None:
+        """Wipe it away."""
+        if self._drawn:
+            self._drawn[0].stop()
+
+
+def _console(stream: TextIO, width: int | None = None) -> Console:
+    from rich.console import Console
+
+    class _Piped(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich would exit with 1 here, which says that there is no answer.
+            raise BrokenPipeError
+
+    return _Piped(file=stream, width=width, highlight=False, markup=False, emoji=False)

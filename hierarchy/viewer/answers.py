@@ -1,0 +1,164 @@
+"""An answer on a terminal: what it says, what bears it, what it cost, what was not read.
+
+The blocks take plain mappings as `Answer.to_dict` and a trace's events write them, so that a saved answer looks like a
+fresh one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hierarchy.answer import Answer
+from hierarchy.viewer.bars import COLOURS, Bar, Strip
+from hierarchy.viewer.text import one_line, pages, percent, plain, tokens
+
+__all__ = ["add_row", "answer_view", "bill", "block", "notes_view", "quotes", "receipt_view", "said", "unread_view"]
+
+Bills = Sequence[tuple[str, int]]
+"""Stages and the tokens they were billed."""
+
+_MAX_QUOTE = 600
+
+
+def answer_view(answer: Answer, *, strip: Strip | None = None, unread: int = 4) -> RenderableType:
+    """The whole answer: text, quotes, budget, what was left unread, notes.
+
+    Args:
+        answer: The answer.
+        strip: Where in the document was read, as `reading_strip` has it.
+        unread: How many of the parts left unread to list.
+    """
+    record = answer.to_dict()
+    stages = [(stage, usage.total_tokens) for stage, usage in answer.by_stage]
+    blocks = [
+        said(record),
+        quotes(record["citations"]),
+        bill(stages, record["usage"], record["budget"]["total_tokens"]),
+        receipt_view(record["receipt"], strip),
+        unread_view(record["unread"], unread),
+        notes_view(record["notes"]),
+    ]
+    return Group(*(each for each in blocks if each is not None))
+
+
+def block(title: str, *lines: RenderableType, style: str = "bold") -> RenderableType:
+    """A titled stretch of output, a blank line behind it."""
+    return Group(Text(title, style=style), *(Padding(line, (0, 0, 0, 2)) for line in lines), Text())
+
+
+def add_row(table: Table, *cells: RenderableType) -> None:
+    """Add a row whose strings are plain text: a table would read markup in them."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+
+
+def said(record: Mapping[str, Any]) -> RenderableType:
+    """The answer's text, or that there is none."""
+    text = plain(str(record.get("text", ""))).strip()
+    if record.get("abstained"):
+        text = text or "What was read doesn't hold an answer."
+        return block("No answer", Text(text), *_missing(record), style="bold yellow")
+    title = "Answer (reading was cut short)" if record.get("partial") else "Answer"
+    confidence = Text(f"confidence {record.get('confidence', 0.0):.2f}", style="dim")
+    return block(title, Text(text, style="bold green"), confidence, *_missing(record))
+
+
+def quotes(citations: Sequence[Mapping[str, Any]]) -> RenderableType | None:
+    """Each quote with its place and whether it was found there."""
+    if not citations:
+        return None
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right", no_wrap=True, style="dim")
+    table.add_column()
+    for number, citation in enumerate(citations, 1):
+        quote = one_line(str(citation["quote"]))
+        cut = quote if len(quote) <= _MAX_QUOTE else quote[:_MAX_QUOTE].rsplit(" ", 1)[0] + " …"
+        add_row(table, str(number), Group(Text(f"“{cut}”"), _place(citation)))
+    return block("Quotes" if len(citations) > 1 else "Quote", table)
+
+
+def bill(
+    stages: Bills, usage: Mapping[str, Any], budget_tokens: int | None, *, overdraft_tokens: int = 0
+) -> RenderableType:
+    """What was spent of the budget, by stage."""
+    spent = int(usage["total_tokens"])
+    whole = budget_tokens or spent
+    line = Text(f"{spent:,} of {tokens(whole)} spent")
+    if budget_tokens:
+        line.append(f" · {max(0, whole - spent):,} left", style="dim")
+    line.append(f" · {usage['calls']:,} call{'' if usage['calls'] == 1 else 's'}", style="dim")
+    if usage.get("cost_usd"):
+        line.append(f" · ${usage['cost_usd']:,.4f}", style="dim")
+    if overdraft_tokens:
+        line.append(f" · {overdraft_tokens:,} billed beyond what was reserved", style="red")
+    legend = Text()
+    for index, (stage, billed) in enumerate(stages):
+        legend.append("■ ", style=COLOURS[index % len(COLOURS)])
+        legend.append(f"{one_line(stage)} {billed:,}   ")
+    return block("Budget", Bar([billed for _, billed in stages], whole), legend, line)
+
+
+def receipt_view(receipt: Mapping[str, Any], strip: Strip | None = None) -> RenderableType | None:
+    """Which share of the document was read, and where."""
+    whole = int(receipt.get("document_tokens", 0))
+    if not whole:
+        return None
+    read, coarse = int(receipt.get("read_tokens", 0)), int(receipt.get("coarse_tokens", 0))
+    line = Text(f"{percent(read / whole)} read", style="green")
+    line.append(f" ({read:,} of {tokens(whole)})", style="dim")
+    if coarse:
+        line.append(f" · {percent(coarse / whole)} seen as summaries")
+    line.append(f" · {percent(int(receipt.get('unread_tokens', 0)) / whole)} not seen", style="dim")
+    return block("Document", *([strip] if strip else []), line)
+
+
+def unread_view(unread: Sequence[Mapping[str, Any]], most: int = 4) -> RenderableType | None:
+    """What was left unread, most relevant first: how relevant it looked, and what reading it would cost."""
+    if not unread:
+        return None
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, justify="right", style="yellow")
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column(no_wrap=True, justify="right", style="dim")
+    table.add_column(no_wrap=True, justify="right")
+    several = len({one.get("source") for one in unread}) > 1
+    for one in unread[:most]:
+        title = Text(one_line(str(one["title"])), overflow="ellipsis", no_wrap=True)
+        if several:
+            title.append(f"  {one_line(str(one['source']))}", style="dim")
+        add_row(table, f"{one['relevance']:.2f}", title, pages(one.get("pages")), tokens(int(one["tokens"])))
+    rest = unread[most:]
+    more = [Text(f"and {len(rest):,} more, {_sum(rest)}", style="dim")] if rest else []
+    return block("Not read, most relevant first", table, *more)
+
+
+def notes_view(notes: Iterable[str]) -> RenderableType | None:
+    """What the reader should know about how the answer came about."""
+    lines = [Text(f"• {one_line(note)}") for note in dict.fromkeys(notes) if note]
+    return block("Notes", *lines, style="bold yellow") if lines else None
+
+
+def _place(citation: Mapping[str, Any]) -> Text:
+    place = Text(one_line(str(citation["source"])), style="dim")
+    if citation.get("page") is not None:
+        place.append(f" · page {citation['page']}")
+    place.append(f" · characters {citation['start']:,}–{citation['end']:,}")
+    if citation.get("verified"):
+        place.append(" · verbatim", style="green")
+    else:
+        place.append(" · not found there", style="bold red")
+    return place
+
+
+def _missing(record: Mapping[str, Any]) -> list[Text]:
+    missing = one_line(str(record.get("missing") or ""))
+    return [Text(f"Missing: {missing}", style="yellow")] if missing else []
+
+
+def _sum(rest: Sequence[Mapping[str, Any]]) -> str:
+    return tokens(sum(int(one["tokens"]) for one in rest))

@@ -1,0 +1,342 @@
+"""A saved trace on a terminal, from its events alone: as a story, or event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hierarchy.budget import Budget, Usage
+from hierarchy.trace import (
+    Allocated,
+    Answered,
+    Estimated,
+    Event,
+    Finished,
+    GrantLine,
+    HandedBack,
+    Kept,
+    Noted,
+    Outlined,
+    Read,
+    Released,
+    Reserved,
+    Settled,
+    Started,
+    Trace,
+)
+from hierarchy.viewer.answers import add_row, bill, block, notes_view, quotes, receipt_view, said, unread_view
+from hierarchy.viewer.bars import Bar
+from hierarchy.viewer.text import one_line, pages, percent, tokens
+
+__all__ = ["branches", "events_view", "trace_view"]
+
+T = TypeVar("T")
+
+_MOST_BRANCHES, _MOST_READS, _MOST_RELEVANT, _MOST_HAND_BACKS = 10, 10, 5, 6
+
+
+def trace_view(trace: Trace) -> RenderableType:
+    """The story of a question: what was asked, spent, granted, read, handed back and answered, and what wasn't read."""
+    answer, receipt = trace.answer(), trace.receipt()
+    blocks = [
+        _header(trace),
+        _bill(trace),
+        _calls(trace),
+        _relevant(trace),
+        _grants(trace),
+        _reads(trace),
+        _hand_backs(trace),
+        said(answer) if answer else _cut_short(trace),
+        quotes(answer.get("citations", ())),
+        receipt_view(_whole(trace, receipt)),
+        unread_view(receipt.get("unread", ())),
+        notes_view([*_outline_notes(trace), *(noted.what for noted in trace.of(Noted))]),
+    ]
+    return Group(*(each for each in blocks if each is not None))
+
+
+def events_view(trace: Trace) -> RenderableType:
+    """Every event on a line of its own, numbered as in the file."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right", no_wrap=True, style="dim")
+    table.add_column(no_wrap=True, style="cyan")
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    for line, event in enumerate(trace, 2):
+        add_row(table, str(line), type(event).__name__, Text(_details(event), no_wrap=True, overflow="ellipsis"))
+    return table
+
+
+# -- what was asked ----------------------------------------------------------------------------------------------------
+
+
+def _header(trace: Trace) -> RenderableType:
+    started = _last(trace.of(Started))
+    if started is None:
+        return block("Trace", Text(f"{len(trace):,} events; its beginning is missing.", style="yellow"))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, value in _header_lines(trace, started):
+        add_row(table, name, one_line(value))
+    return block(one_line(started.question) or "Trace", table)
+
+
+def _header_lines(trace: Trace, started: Started) -> Iterable[tuple[str, str]]:
+    files = f" · {len(started.source_names):,} files" if len(started.source_names) > 1 else ""
+    yield "document", f"{started.document} · {tokens(started.document_tokens)}{files}"
+    outlined = _last(trace.of(Outlined))
+    if outlined:
+        yield "tree", f"{outlined.nodes:,} nodes · {outlined.leaves:,} leaves · {outlined.depth} deep"
+    yield "budget", _caps(started.budget)
+    yield "model", started.model
+    if started.strategy:
+        yield "strategy", " · ".join(f"{name} {value}" for name, value in started.strategy.items())
+    estimated = _last(trace.of(Estimated))
+    if estimated:
+        kinds = [kind for kind in (estimated.question_kind, estimated.document_kind) if kind]
+        if estimated.answerable is not None:
+            kinds.append(f"answerable {estimated.answerable:.2f}")
+        if kinds:
+            yield "taken for", " · ".join(kinds)
+
+
+def _caps(budget: Budget) -> str:
+    caps = [tokens(budget.total_tokens)]
+    if budget.max_cost_usd is not None:
+        caps.append(f"${budget.max_cost_usd:,.4f}")
+    if budget.max_seconds is not None:
+        caps.append(f"{budget.max_seconds:g} seconds")
+    if budget.max_calls is not None:
+        caps.append(f"{budget.max_calls:,} calls")
+    return " · ".join(caps)
+
+
+# -- what it cost ------------------------------------------------------------------------------------------------------
+
+
+def _bill(trace: Trace) -> RenderableType:
+    usage, started, finished = trace.usage(), _last(trace.of(Started)), _last(trace.of(Finished))
+    overdraft = finished.overdraft_tokens if finished else sum(call.overdraft_tokens for call in trace.of(Settled))
+    return bill(
+        [(stage, each.total_tokens) for stage, each in trace.usage_by_stage()],
+        {"total_tokens": usage.total_tokens, "calls": usage.calls, "cost_usd": usage.cost_usd},
+        started.budget.total_tokens if started else None,
+        overdraft_tokens=overdraft,
+    )
+
+
+def _calls(trace: Trace) -> RenderableType | None:
+    """What was held for calls, and what they were billed, by stage."""
+    stage_of = {event.call: event.stage for event in trace.of(Reserved)}
+    if not stage_of:
+        return None
+    ends = [event for event in trace if isinstance(event, Settled | Released)]
+    closed = {event.call: event.usage for event in ends}
+    failed = {event.call for event in trace.of(Settled) if event.error}
+    table = _table("stage", "calls", "reserved", "billed", "failed")
+    for stage in dict.fromkeys(stage_of.values()):
+        calls = [event for event in trace.of(Reserved) if event.stage == stage]
+        billed = sum(closed[call.call].total_tokens for call in calls if call.call in closed)
+        held = sum(call.tokens for call in calls)
+        troubled = sum(call.call in failed for call in calls)
+        add_row(table, one_line(stage), f"{len(calls):,}", f"{held:,}", f"{billed:,}", f"{troubled or '–'}")
+    kept = _last(trace.of(Kept))
+    lines = [Text(f"{tokens(kept.tokens)} kept for the answer from the start", style="dim")] if kept else []
+    return block("Calls", table, *lines)
+
+
+# -- what was thought relevant, granted and read -----------------------------------------------------------------------
+
+
+def _relevant(trace: Trace) -> RenderableType | None:
+    estimated = _last(trace.of(Estimated))
+    if estimated is None or not estimated.top:
+        return None
+    table = _table("relevance", "node", "title")
+    for branch in estimated.top[:_MOST_RELEVANT]:
+        add_row(table, f"{branch.relevance:.2f}", one_line(branch.node), _title(branch.title))
+    return block("Looked most relevant", table)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branched:
+    """Grants under one child of the root, together.
+
+    Attributes:
+        node: The child's id, dotted.
+        titles: Titles of the grants, the largest first.
+        tokens: Granted in all.
+        gain: Expected in all.
+        grants: How many.
+        pages: First and last page granted.
+    """
+
+    node: str
+    titles: tuple[str, ...]
+    tokens: int
+    gain: float
+    grants: int
+    pages: tuple[int, int] | None
+
+
+def branches(grants: Iterable[GrantLine]) -> tuple[Branched, ...]:
+    """The grants by the child of the root they fall under, the largest first; ties in order of grants.
+
+    Example:
+        >>> cash = GrantLine(node="0.2.1", title="Cash", tokens=30)
+        >>> debt = GrantLine(node="0.2.4.0", title="Debt", tokens=50)
+        >>> [(one.node, one.tokens, one.titles) for one in branches([cash, debt])]
+        [('0.2', 80, ('Debt', 'Cash'))]
+    """
+    under: dict[str, list[GrantLine]] = {}
+    for grant in grants:
+        under.setdefault(".".join(grant.node.split(".")[:2]), []).append(grant)
+    return tuple(sorted((_branched(node, lines) for node, lines in under.items()), key=lambda one: -one.tokens))
+
+
+def _branched(node: str, grants: Sequence[GrantLine]) -> Branched:
+    paged = [grant.pages for grant in grants if grant.pages]
+    ordered = sorted(grants, key=lambda grant: -grant.tokens)
+    return Branched(
+        node=node,
+        titles=tuple(dict.fromkeys(grant.title for grant in ordered)),
+        tokens=sum(grant.tokens for grant in grants),
+        gain=sum(grant.gain for grant in grants),
+        grants=len(grants),
+        pages=(min(first for first, _ in paged), max(last for _, last in paged)) if paged else None,
+    )
+
+
+def _grants(trace: Trace) -> RenderableType | None:
+    allocated = _last(trace.of(Allocated))
+    if allocated is None:
+        return None
+    found = branches(allocated.grants)
+    table = _table("tokens", "", "gain", "grants", "pages", "branch", "mostly for")
+    largest = max((one.tokens for one in found), default=1)
+    for one in found[:_MOST_BRANCHES]:
+        where = pages(one.pages).removeprefix("pages ").removeprefix("page ") or "–"
+        bar = Bar([one.tokens], largest, width=10, first_colour=1)
+        cells = (f"{one.tokens:,}", bar, f"{one.gain:.2f}", f"{one.grants:,}", where, one_line(one.node))
+        add_row(table, *cells, _title("; ".join(one.titles[:2])))
+    granted = sum(one.tokens for one in found)
+    lines = [Text(f"{granted:,} of {tokens(allocated.budget_tokens)} granted, by {allocated.policy}", style="dim")]
+    rest = found[_MOST_BRANCHES:]
+    if rest:
+        lines.insert(
+            0, Text(f"and {len(rest):,} more branches, {tokens(sum(one.tokens for one in rest))}", style="dim")
+        )
+    return block("Granted, by branch", table, *lines)
+
+
+def _reads(trace: Trace) -> RenderableType | None:
+    reads = trace.reads()
+    if not reads:
+        return None
+    table = _table("tokens", "relevance", "page", "characters", "node", "source")
+    for read in reads[:_MOST_READS]:
+        place = f"{read.start:,}–{read.end:,}"
+        page = "–" if read.page is None else str(read.page)
+        cells = (f"{read.tokens:,}", f"{read.relevance:.2f}", page, place, one_line(read.node))
+        add_row(table, *cells, _title(read.source))
+    rest = reads[_MOST_READS:]
+    more = [Text(f"and {len(rest):,} more, {_tokens_of(rest)}", style="dim")] if rest else []
+    return block(f"Read: {len(reads):,} stretch{'es' if len(reads) > 1 else ''}, {_tokens_of(reads)}", table, *more)
+
+
+def _hand_backs(trace: Trace) -> RenderableType | None:
+    handed = trace.of(HandedBack)
+    if not handed:
+        return None
+    lines = [
+        Text(f"{each.tokens:,} from {one_line(each.node) or 'the whole tree'}: {one_line(each.why) or 'not needed'}")
+        for each in handed[:_MOST_HAND_BACKS]
+    ]
+    rest = handed[_MOST_HAND_BACKS:]
+    more = [Text(f"and {len(rest):,} more, {_tokens_of(rest)}", style="dim")] if rest else []
+    return block(f"Handed back: {_tokens_of(handed)}", *lines, *more)
+
+
+# -- how it ended ------------------------------------------------------------------------------------------------------
+
+
+def _cut_short(trace: Trace) -> RenderableType:
+    lines = [Text("The trace ends before an answer.")]
+    if held := trace.held_tokens():
+        lines.append(Text(f"{tokens(held)} were held for calls that have no end.", style="dim"))
+    return block("No answer", *lines, style="bold yellow")
+
+
+def _whole(trace: Trace, receipt: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The receipt, with the document's length from the beginning where the answer isn't there to tell it."""
+    started = _last(trace.of(Started))
+    if receipt.get("document_tokens") or started is None:
+        return receipt
+    whole = started.document_tokens
+    return {**receipt, "document_tokens": whole, "unread_tokens": whole - int(receipt.get("read_tokens", 0))}
+
+
+def _outline_notes(trace: Trace) -> Sequence[str]:
+    outlined = _last(trace.of(Outlined))
+    return outlined.notes if outlined else ()
+
+
+# -- event by event ----------------------------------------------------------------------------------------------------
+
+
+def _details(event: Event) -> str:
+    if isinstance(event, Allocated):
+        return f"{event.policy}: {len(event.grants):,} grants of {tokens(event.budget_tokens)}"
+    if isinstance(event, Answered):
+        share = event.receipt.get("read_tokens", 0) / max(1, event.receipt.get("document_tokens", 1))
+        lead = "abstained" if event.abstained else f"confidence {event.confidence:.2f}"
+        return one_line(f"{lead} · {len(event.citations)} quotes · {percent(share)} read · {event.text}")
+    if isinstance(event, Finished):
+        return f"{tokens(event.usage.total_tokens)} spent, {event.remaining_tokens:,} left"
+    pairs = ((each.name, getattr(event, each.name)) for each in fields(event))
+    return one_line(
+        " · ".join(f"{name} {_shown(value)}" for name, value in pairs if value not in ("", (), None, False))
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Usage):
+        return f"{value.input_tokens:,} in, {value.output_tokens:,} out"
+    if isinstance(value, Budget):
+        return _caps(value)
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, tuple):
+        return "; ".join(_shown(each) for each in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
+    if is_dataclass(value):
+        return " ".join(_shown(getattr(value, each.name)) for each in fields(value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _table(*heads: str) -> Table:
+    """A plain table, figures to the right, the last column taking what is left."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for head in heads[:-1]:
+        text = head in ("", "node", "branch", "stage")
+        table.add_column(head, justify="left" if text else "right", no_wrap=True)
+    table.add_column(heads[-1], overflow="ellipsis", no_wrap=True, justify="right" if heads[0] == "stage" else "left")
+    return table
+
+
+def _title(text: str) -> Text:
+    return Text(one_line(text), overflow="ellipsis", no_wrap=True)
+
+
+def _tokens_of(events: Sequence[Read] | Sequence[HandedBack]) -> str:
+    return tokens(sum(event.tokens for event in events))
+
+
+def _last(events: Sequence[T]) -> T | None:
+    return events[-1] if events else None
