@@ -1,5 +1,7 @@
 """Documents for tests: random ones for properties, and small ones that read like the real thing."""
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 from hierarchy.document import Document, Section, Span
@@ -31,7 +33,7 @@ def files(draw, name="file.txt"):
     cuts = sorted(draw(st.sets(st.sampled_from(starts), max_size=6)))
     sections = _sections(draw, cuts, len(text))
     edges = sorted({0, *draw(st.sets(st.sampled_from(starts), max_size=4)), len(text)})
-    pages = tuple(Span(a, b) for a, b in zip(edges, edges[1:], strict=False)) if draw(st.booleans()) else ()
+    pages = tuple(Span(a, b) for a, b in pairwise(edges)) if draw(st.booleans()) else ()
     ends = [*starts[1:], len(text)]
     spans = [Span(a, b) for a, b in zip(starts, ends, strict=True) if b > a]
     marks = draw(st.lists(st.sampled_from(["", "", "row", "furniture"]), min_size=len(spans), max_size=len(spans)))

@@ -77,7 +77,7 @@ def test_a_title_is_declared_or_how_the_text_begins():
 
 def test_a_missing_node_is_named():
     """An id that leads nowhere is an input error, not another node."""
-    with pytest.raises(InputError, match="0.99"):
+    with pytest.raises(InputError, match=r"0\.99"):
         outline(chart()).find("0.99")
 
 
