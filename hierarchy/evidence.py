@@ -6,19 +6,31 @@ template is given one. Owns the types and these two, so that the stages that sha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy.document import Span
 from hierarchy.relevance import Relevance
 from hierarchy.segments import LeafKind
-from hierarchy.tables import passage_context
+from hierarchy.tables import passage_context, row_context, says_nothing
 from hierarchy.tree import Ints, SummaryTree
 
-__all__ = ["Evidence", "Passage", "passage_of", "passage_variables", "passages_of", "runs_of"]
+__all__ = [
+    "Evidence",
+    "Passage",
+    "numbered",
+    "passage_of",
+    "passage_variables",
+    "passages_of",
+    "runs_of",
+    "sentences_of",
+]
+
+_ARROW = " › "
 
 # A passage that is this long ends at the next heading; at that length at the next paragraph outside a table; at the
 # last in any case. Longer passages would make their number say little about where a quote stands.
@@ -63,7 +75,7 @@ class Evidence:
     Attributes:
         passages: In document order, not overlapping.
         order: The leaves of the passages as half-open runs, in order of preference.
-        read: Further leaves that a model read on the way and kept nothing of, as half-open runs, ascending.
+        read: All leaves that a model read to find the passages, as half-open runs, ascending; empty where none did.
         whole: Whether the passages are the entire document, page furniture apart.
         handed_back_tokens: Granted tokens that the refiner didn't use.
         notes: What went wrong or was left out on the way, for the answer's reader.
@@ -114,29 +126,72 @@ def passage_of(tree: SummaryTree, relevance: Relevance, low: int, high: int) -> 
     )
 
 
-def passage_variables(tree: SummaryTree, relevance: Relevance, passage: Passage, n: int = 1) -> dict[str, Any]:
-    """A passage as templates are given it, under the number `n` by which a reply may name it.
+def sentences_of(tree: SummaryTree, passage: Passage) -> tuple[tuple[int, Span], ...]:
+    """The leaves of a passage that say something, each with its characters in the file, without white space around.
 
-    `sentences` are bounds within its text and the relevance of each; page furniture is none of them.
+    Page furniture and rows of nothing but dates and units are left out.
     """
-    sentences = []
+    found = []
     for leaf in range(*passage.leaves):
         start = max(int(tree.leaves.start[leaf]), passage.start)
         end = min(int(tree.leaves.end[leaf]), passage.end)
         text = passage.text[start - passage.start : end - passage.start]
-        end -= len(text) - len(text.rstrip())
         start += len(text) - len(text.lstrip())
-        if tree.leaves.kind[leaf] != LeafKind.FURNITURE and end > start:
-            sentences.append((start - passage.start, end - passage.start, float(relevance.leaf[leaf])))
+        if tree.leaves.kind[leaf] != LeafKind.FURNITURE and text.strip() and not says_nothing(tree, leaf):
+            found.append((leaf, Span(start, start + len(text.strip()))))
+    return tuple(found)
+
+
+def passage_variables(tree: SummaryTree, relevance: Relevance, passage: Passage, n: int = 1) -> dict[str, Any]:
+    """A passage as templates and the built-in model are given it, under the number by which a reply may name it.
+
+    Returns:
+        `n`, `text`, `heading`, `page`, `context` and `relevance` of the passage; `section`, the heading in full even
+        where `numbered` shortens it; `sentences`, the bounds of each within the text and its relevance; `contexts`, for
+        each of these the column heads and unit if it is a row, else "".
+    """
+    sentences = sentences_of(tree, passage)
     return {
         "n": n,
         "text": passage.text,
         "heading": passage.heading,
+        "section": passage.heading,
         "page": passage.page,
         "context": passage.context,
         "relevance": passage.relevance,
-        "sentences": sentences,
+        "sentences": [
+            (span.start - passage.start, span.end - passage.start, float(relevance.leaf[leaf]))
+            for leaf, span in sentences
+        ],
+        "contexts": [row_context(tree, leaf).line for leaf, _ in sentences],
     }
+
+
+def numbered(tree: SummaryTree, relevance: Relevance, passages: Sequence[Passage]) -> list[dict[str, Any]]:
+    """Passages as `passage_variables`, numbered from 1, without saying twice in a row what they stand under.
+
+    Of a heading only what differs from the passage before is written out, since headings of many short passages would
+    otherwise cost as much as their text: "… › Note 8. Goodwill". In a folder it begins with the name of the file.
+    """
+    shown = []
+    before: list[str] = []
+    for n, passage in enumerate(passages, 1):
+        variables = passage_variables(tree, relevance, passage, n)
+        path = [part for part in (*_file_name(tree, passage), *passage.heading.split(_ARROW)) if part]
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(before, path, strict=False)) if a != b), min(len(before), len(path))
+        )
+        if path and shared:
+            variables["heading"] = "" if path == before else _ARROW.join(("…", *path[min(shared, len(path) - 1) :]))
+        else:
+            variables["heading"] = _ARROW.join(path)
+        shown.append(variables)
+        before = path
+    return shown
+
+
+def _file_name(tree: SummaryTree, passage: Passage) -> tuple[str, ...]:
+    return (passage.source,) if len(tree.files) > 1 else ()
 
 
 def runs_of(leaves: Ints | Iterable[int]) -> tuple[tuple[int, int], ...]:

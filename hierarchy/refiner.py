@@ -10,6 +10,7 @@ Doesn't know the budget's other shares, models, or how answers are composed (`co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from hierarchy.allocator import Allocation, Policy, expected_gain
 from hierarchy.answer import verify
 from hierarchy.calls import Outcome, Request, Steps
 from hierarchy.errors import OutputInvalid
-from hierarchy.evidence import Evidence, Passage, passage_variables, passages_of, runs_of
+from hierarchy.evidence import Evidence, Passage, numbered, passages_of, runs_of, sentences_of
 from hierarchy.relevance import Relevance
 from hierarchy.segments import LeafKind
 from hierarchy.templates import parse_reply, render
@@ -303,7 +304,7 @@ def _through_model(task: _Task) -> Steps[Evidence]:
     return Evidence(
         passages=passages_of(tree, relevance, kept),
         order=tuple(part for run in raw.order for part in _parts(run, kept)),
-        read=runs_of(np.flatnonzero(reading.taken & ~kept)),
+        read=runs_of(np.flatnonzero(reading.taken)),
         handed_back_tokens=max(0, task.tokens - spent),
         notes=tuple(notes),
     )
@@ -316,8 +317,8 @@ def _parts(run: tuple[int, int], kept: np.ndarray) -> tuple[tuple[int, int], ...
 def _branches(task: _Task) -> tuple[_Reading, tuple[_Branch, ...]]:
     """As much text as can be shown in requests that count at most the tokens together, worst case; none if too little.
 
-    What labels and column heads add isn't known before the text is rendered: it is rendered, and shortened by the
-    excess until it fits.
+    What labels and column heads add isn't known before the text is rendered: it is rendered, and shortened in
+    proportion until it fits.
     """
     variables = {"question": task.relevance.question.text, "passages": []}
     overhead = task.tree.count(render("refine", variables, folder=task.folder).text) + task.max_output_tokens
@@ -327,10 +328,10 @@ def _branches(task: _Task) -> tuple[_Reading, tuple[_Branch, ...]]:
         reading = task.read(text_tokens)
         groups = _groups(task.tree, passages_of(task.tree, task.relevance, reading.taken), number)
         branches = tuple(_branch(task, group) for group in groups)
-        excess = sum(branch.tokens for branch in branches) - task.tokens
-        if excess <= 0:
+        needed = sum(branch.tokens for branch in branches)
+        if needed <= task.tokens:
             return reading, branches
-        text_tokens -= max(excess, text_tokens // 32, 8)
+        text_tokens = min(text_tokens - 8, text_tokens * task.tokens // needed)
     return _Reading(task.tree, task.relevance, 0, 0.0), ()
 
 
@@ -354,7 +355,7 @@ def _groups(tree: SummaryTree, passages: Sequence[Passage], number: int) -> Iter
 
 
 def _branch(task: _Task, passages: tuple[Passage, ...]) -> _Branch:
-    shown = [passage_variables(task.tree, task.relevance, passage, n) for n, passage in enumerate(passages, 1)]
+    shown = numbered(task.tree, task.relevance, passages)
     variables = {"question": task.relevance.question.text, "passages": shown}
     prompt = render("refine", variables, folder=task.folder)
     request = Request(
@@ -375,7 +376,7 @@ def _kept_of(tree: SummaryTree, relevance: Relevance, branch: _Branch, outcome: 
     error = outcome.error
     if not error:
         try:
-            reply = parse_reply(outcome.text, fields=("quotes",))
+            reply = parse_reply(outcome.text, fields=("quotes", "ids"))
         except OutputInvalid as invalid:
             error = invalid
     if error:
@@ -384,6 +385,10 @@ def _kept_of(tree: SummaryTree, relevance: Relevance, branch: _Branch, outcome: 
     unfounded = 0
     for quote in reply["quotes"]:
         found = _leaves_of(tree, branch.passages, quote["source"], quote["text"])
+        leaves += found
+        unfounded += not found
+    for entry in reply["ids"]:
+        found = _leaf_named(tree, branch.passages, entry)
         leaves += found
         unfounded += not found
     notes = [f"{name}: {unfounded} quote(s) don't stand in what was read and were dropped."] if unfounded else []
@@ -409,6 +414,15 @@ def _leaves_of(tree: SummaryTree, passages: Sequence[Passage], source: int, quot
             first, last = np.searchsorted(starts, [span.start, span.end - 1], "right") - 1
             return list(range(low + max(0, int(first)), low + max(0, int(last)) + 1))
     return []
+
+
+def _leaf_named(tree: SummaryTree, passages: Sequence[Passage], entry: str) -> list[int]:
+    """The leaf that "2.0" names, the first sentence of the second passage; none if there is no such sentence."""
+    named = re.fullmatch(r"([0-9]{1,6})\.([0-9]{1,6})", entry.strip())
+    if not named or not 1 <= int(named[1]) <= len(passages):
+        return []
+    sentences = sentences_of(tree, passages[int(named[1]) - 1])
+    return [sentences[int(named[2])][0]] if int(named[2]) < len(sentences) else []
 
 
 def _best(tree: SummaryTree, relevance: Relevance, branch: _Branch) -> list[int]:

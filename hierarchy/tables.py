@@ -19,7 +19,7 @@ import numpy as np
 from hierarchy.segments import LeafKind
 from hierarchy.tree import SummaryTree
 
-__all__ = ["RowContext", "document_defaults", "passage_context", "row_context", "table_of"]
+__all__ = ["RowContext", "document_defaults", "passage_context", "row_context", "says_nothing", "table_of"]
 
 # A table longer than this is followed no further; lines within a table that are no rows are this short, and this many
 # follow each other at most.
@@ -163,6 +163,14 @@ def document_defaults(tree: SummaryTree, file: int = 0) -> str:
     return f"Unless stated otherwise: {'; '.join(parts)}." if parts else ""
 
 
+def says_nothing(tree: SummaryTree, leaf: int) -> bool:
+    """Whether a row is dates, units and rules only: it tells what other rows mean, and nothing by itself."""
+    if not _is_row(tree, leaf):
+        return False
+    rest = _HEAD_WORD.sub(" ", _NO_DATA.sub(" ", _DATE.sub(" ", _UNIT.sub(" ", _line(tree, leaf)))))
+    return not any(mark.isalnum() for mark in rest)
+
+
 # -- lines of a table --------------------------------------------------------------------------------------------------
 
 
@@ -200,7 +208,8 @@ def _is_head(tree: SummaryTree, leaf: int) -> bool:
 
 @lru_cache(maxsize=16_384)
 def _names_head(line: str) -> bool:
-    if len(line) > _LINE_CHARACTERS or (line.endswith((".", ";")) and not _DATE.search(line)):
+    # Where cells have bars, heads are told by the rule below them; a date in a cell is data.
+    if "|" in line or len(line) > _LINE_CHARACTERS or (line.endswith((".", ";")) and not _DATE.search(line)):
         return False
     rest = _NO_DATA.sub(" ", _DATE.sub(" ", _UNIT.sub(" ", line)))
     return not _FIGURE.search(rest) and bool(_DATE.search(line) or _UNIT.search(line) or _HEAD_WORD.search(line))
@@ -360,9 +369,9 @@ def _usual_scale(tree: SummaryTree, file: int) -> str:
     scales: Counter[str] = Counter()
     signs: Counter[str] = Counter()
     for leaf in rows:
-        line = _line(tree, leaf)
-        signs.update(sign for sign in "$€£¥" if sign in line)
-        unit = _unit_in(tree.leaf_text(leaf)).lower()
+        text = tree.leaf_text(leaf)
+        signs.update(sign for sign in "$€£¥" if sign in text)
+        unit = _unit_in(text).lower() if "illion" in text or "housand" in text else ""
         scales.update(word for word in ("thousand", "million", "billion") if word in unit and "shares in" not in unit)
     if not scales:
         return ""

@@ -1,0 +1,443 @@
+"""The composer: one call that answers from the evidence, and the checks that make its reply an answer.
+
+Every quote is looked up in the passages that were shown; what doesn't stand there is dropped and noted. If the reply
+can't be had or read, the best sentences of the evidence stand in for it; if the evidence doesn't hold the answer, the
+answer says so, and what is missing. **An answer always comes back, and the prompt never exceeds its limit.**
+
+Doesn't know how evidence is found (`refiner`), models, or the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierarchy.answer import Answer, Citation, Receipt, receipt, verify
+from hierarchy.calls import Outcome, Request, Steps
+from hierarchy.document import Span
+from hierarchy.errors import HierarchyError, OutputInvalid
+from hierarchy.evidence import Evidence, Passage, numbered, passage_of, passage_variables, runs_of, sentences_of
+from hierarchy.relevance import Relevance
+from hierarchy.segments import LeafKind
+from hierarchy.tables import document_defaults, row_context
+from hierarchy.templates import Rendered, parse_reply, render
+from hierarchy.terms import terms
+from hierarchy.tokens import Counter, count_tokens
+from hierarchy.tree import SummaryTree
+
+__all__ = ["SHORT_REPLY_TOKENS", "compose", "minimum_tokens", "overhead", "passage_variables", "prompt_tokens"]
+
+# The smallest evidence and the smallest reply that make an answer: a sentence or two with its label, and its quotation.
+_SHORT_PASSAGE_TOKENS, SHORT_REPLY_TOKENS = 96, 96
+# Where no answer could be composed, at most so many sentences of the evidence stand in for it.
+_STAND_IN_SENTENCES = 4
+_SHOWN_CHARACTERS = 90
+# Only so much of an unread part's relevance is worth a sentence.
+_WORTH_MENTIONING = 0.01
+
+
+def compose(
+    tree: SummaryTree,
+    question: str,
+    evidence: Evidence,
+    relevance: Relevance,
+    *,
+    max_input_tokens: int,
+    max_output_tokens: int,
+    count: Counter = count_tokens,
+    folder: Path | str | None = None,
+) -> Steps[Answer]:
+    """Answer from the evidence, with quotes.
+
+    Yields one request, or none where there is no evidence or none of it fits.
+
+    Args:
+        tree: The tree that the evidence is from.
+        question: As asked.
+        evidence: What was read.
+        relevance: Says which evidence to leave out first if the prompt is too long, and how the unread rest looks.
+        max_input_tokens: The most that the prompt may count; evidence is trimmed from the end of its least relevant
+            passage until it does.
+        max_output_tokens: The most that the reply may count.
+        count: The counter of the model that answers.
+        folder: Prompts that override the shipped ones.
+
+    Returns:
+        The answer with its receipt; the engine adds what it cost.
+    """
+    shown, prompt, variables = _fitting(
+        tree, question, evidence, relevance, max_input_tokens=max_input_tokens, count=count, folder=folder
+    )
+    desk = _Desk(tree=tree, question=question, evidence=shown, relevance=relevance)
+    if prompt is None:
+        return desk.abstention()
+    request = Request(
+        stage="compose",
+        prompt=prompt.text,
+        max_output_tokens=max_output_tokens,
+        template=prompt.template_key,
+        variables=variables,
+    )
+    (outcome,) = yield (request,)
+    try:
+        reply = _reply(outcome)
+    except HierarchyError as error:
+        return desk.stand_in(error, max_output_tokens, count)
+    return desk.answer(reply)
+
+
+def overhead(question: str, count: Counter = count_tokens, folder: Path | str | None = None) -> int:
+    """Tokens of the prompt with the question and no passage."""
+    return count(render("compose", {"question": question, "passages": []}, folder=folder).text)
+
+
+def minimum_tokens(question: str, count: Counter = count_tokens, folder: Path | str | None = None) -> int:
+    """The smallest budget for any answer: the prompt's own tokens, a short passage, and a short reply."""
+    return overhead(question, count, folder) + _SHORT_PASSAGE_TOKENS + SHORT_REPLY_TOKENS
+
+
+def prompt_tokens(
+    tree: SummaryTree,
+    question: str,
+    evidence: Evidence,
+    relevance: Relevance,
+    count: Counter = count_tokens,
+    folder: Path | str | None = None,
+) -> int:
+    """What the prompt with all of the evidence counts, headings and labels included."""
+    return count(_prompt(tree, question, evidence.passages, relevance, folder)[0].text)
+
+
+# -- the prompt --------------------------------------------------------------------------------------------------------
+
+
+def _fitting(
+    tree: SummaryTree,
+    question: str,
+    evidence: Evidence,
+    relevance: Relevance,
+    *,
+    max_input_tokens: int,
+    count: Counter,
+    folder: Path | str | None,
+) -> tuple[Evidence, Rendered | None, dict[str, Any]]:
+    """The evidence that fits, the prompt that shows it, and what that was rendered from; no prompt if none does."""
+    passages = evidence.passages
+    while passages:
+        prompt, variables = _prompt(tree, question, passages, relevance, folder)
+        excess = count(prompt.text) - max_input_tokens
+        if excess <= 0:
+            return _trimmed(evidence, passages), prompt, variables
+        passages = _without_least(tree, relevance, passages, excess)
+    return _trimmed(evidence, ()), None, {}
+
+
+def _prompt(
+    tree: SummaryTree, question: str, passages: Sequence[Passage], relevance: Relevance, folder: Path | str | None
+) -> tuple[Rendered, dict[str, Any]]:
+    variables = {
+        "question": question,
+        "passages": numbered(tree, relevance, passages),
+        "defaults": _defaults(tree, passages),
+    }
+    return render("compose", variables, folder=folder), variables
+
+
+def _defaults(tree: SummaryTree, passages: Sequence[Passage]) -> str:
+    """What holds for the whole file, where all passages are of one file and some of their figures need it."""
+    files = {int(tree.leaves.file[passage.leaves[0]]) for passage in passages}
+    rows = any((tree.leaves.kind[slice(*passage.leaves)] == LeafKind.ROW).any() for passage in passages)
+    return document_defaults(tree, files.pop()) if rows and len(files) == 1 else ""
+
+
+def _without_least(
+    tree: SummaryTree, relevance: Relevance, passages: Sequence[Passage], excess: int
+) -> tuple[Passage, ...]:
+    """The passages without `excess` tokens at the end of the least relevant, or without it; of equals the last."""
+    least = min(range(len(passages)), key=lambda index: (passages[index].relevance, -index))
+    low, high = passages[least].leaves
+    end = high - 1
+    while end > low and int(tree.leaf_edges[high] - tree.leaf_edges[end]) < excess:
+        end -= 1
+    # A passage cut short may have lost what made it relevant; it keeps its place in the order of trimming all the same.
+    short = [replace(passage_of(tree, relevance, low, end), relevance=passages[least].relevance)] if end > low else []
+    return (*passages[:least], *short, *passages[least + 1 :])
+
+
+def _trimmed(evidence: Evidence, passages: Sequence[Passage]) -> Evidence:
+    """The evidence with these passages only; what was left out is no longer evidence, nor read."""
+    lost = evidence.tokens - sum(passage.tokens for passage in passages)
+    if not lost:
+        return evidence
+    kept = {leaf for passage in passages for leaf in range(*passage.leaves)}
+    order = (
+        part for low, high in evidence.order for part in runs_of(leaf for leaf in range(low, high) if leaf in kept)
+    )
+    note = f"Left out {lost:,} tokens of evidence, the least relevant, to keep the prompt within its limit."
+    return replace(evidence, passages=tuple(passages), order=tuple(order), whole=False, notes=(*evidence.notes, note))
+
+
+# -- the reply ---------------------------------------------------------------------------------------------------------
+
+
+def _reply(outcome: Outcome) -> dict[str, Any]:
+    if outcome.error:
+        raise outcome.error
+    reply = parse_reply(outcome.text, fields=("answer", "quotes", "missing"))
+    if reply.get("truncated") and not reply["answer"].strip() and not reply["missing"].strip():
+        raise OutputInvalid("The reply was cut off before it said anything.", "Allow a longer reply.")
+    return reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Quotes:
+    """What came of the quotes of a reply: how many were checked, and which stood the check."""
+
+    citations: tuple[Citation, ...] = ()
+    passages: tuple[Passage, ...] = ()  # those cited
+    checked: int = 0
+    verified: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """What an answer is made from once the evidence is fixed."""
+
+    tree: SummaryTree
+    question: str
+    evidence: Evidence
+    relevance: Relevance
+
+    def answer(self, reply: Mapping[str, Any]) -> Answer:
+        """The answer that a readable reply gives."""
+        text, missing = reply["answer"].strip(), reply["missing"].strip()
+        quotes = self._checked(reply["quotes"])
+        notes = [*self.evidence.notes, *quotes.notes]
+        cut = bool(reply.get("truncated"))
+        if cut:
+            notes.append("The reply was cut off; what was complete is kept.")
+        if not text or (missing and not reply["quotes"]):
+            return replace(self.abstention(missing, text, quotes), partial=cut, notes=tuple(notes))
+        if not quotes.citations:
+            notes.append("No quote that stands in what was read bears this answer.")
+        basis = self._basis(quotes)
+        return Answer(
+            text=text,
+            confidence=_confidence(basis),
+            confidence_basis=basis,
+            citations=quotes.citations,
+            evidence=self.evidence,
+            receipt=self._receipt(),
+            partial=cut,
+            missing=missing,
+            notes=tuple(notes),
+        )
+
+    def stand_in(self, error: HierarchyError, max_tokens: int, count: Counter) -> Answer:
+        """The best sentences of the evidence, where no answer could be composed from it."""
+        note = f"No answer could be composed, so the best sentences of what was read stand in for it. {error}"
+        notes = (*self.evidence.notes, note)
+        citations: list[tuple[Passage, Citation]] = []
+        left = max_tokens
+        for passage, span in self._best_sentences():
+            citation = self._citation(passage, span)
+            left -= count(_with_context(citation))
+            if citations and left < 0:
+                break
+            citations.append((passage, citation))
+        if not citations:
+            return replace(self.abstention(), partial=True, notes=notes)
+        citations.sort(key=lambda pair: (pair[0].leaves, pair[1].start))
+        quotes = _Quotes(
+            citations=tuple(citation for _, citation in citations),
+            passages=tuple(passage for passage, _ in citations),
+            checked=len(citations),
+            verified=len(citations),
+        )
+        basis = self._basis(quotes)
+        return Answer(
+            text="\n".join(_with_context(citation) for citation in quotes.citations),
+            confidence=_confidence(basis),
+            confidence_basis=basis,
+            citations=quotes.citations,
+            evidence=self.evidence,
+            receipt=self._receipt(),
+            partial=True,
+            notes=notes,
+        )
+
+    def abstention(self, missing: str = "", said: str = "", quotes: _Quotes | None = None) -> Answer:
+        """The statement that what was read doesn't hold the answer: what is missing, how much was read, what wasn't."""
+        quotes = quotes or _Quotes()
+        found = self._receipt()
+        parts = [said or "What was read doesn't answer the question."]
+        if missing:
+            parts.append(f"Missing: {missing.rstrip('.')}.")
+        parts.append(_how_much(found, whole=self.evidence.whole))
+        return Answer(
+            text=" ".join(parts),
+            abstained=True,
+            confidence_basis=self._basis(quotes),
+            citations=quotes.citations,
+            evidence=self.evidence,
+            receipt=found,
+            missing=missing,
+            notes=(*self.evidence.notes, *quotes.notes),
+        )
+
+    def _receipt(self) -> Receipt:
+        runs = [passage.leaves for passage in self.evidence.passages]
+        return receipt(self.tree, self.relevance, [*runs, *self.evidence.read])
+
+    # -- quotes --------------------------------------------------------------------------------------------------------
+
+    def _checked(self, quotes: Iterable[Mapping[str, Any]]) -> _Quotes:
+        """Look every quote up in what was shown."""
+        citations: dict[tuple[str, int, int], Citation] = {}
+        cited: dict[int, Passage] = {}
+        notes: list[str] = []
+        checked = verified = 0
+        for quote in quotes:
+            named, text = quote["source"], quote["text"].strip()
+            if self._is_label(text):
+                continue
+            checked += 1
+            place = self._place(text, named)
+            if place is None:
+                notes.append(f"A quote was dropped, since it doesn't stand in what was read: “{_short(text)}”.")
+                continue
+            number, span = place
+            verified += 1
+            if number != named:
+                notes.append(f"A quote named passage {named} and stands in {number}: “{_short(text)}”.")
+            passage = self.evidence.passages[number - 1]
+            citation = self._citation(passage, span)
+            citations.setdefault((citation.source, citation.start, citation.end), citation)
+            cited[number] = passage
+        return _Quotes(
+            citations=tuple(citations.values()),
+            passages=tuple(cited.values()),
+            checked=checked,
+            verified=verified,
+            notes=tuple(notes),
+        )
+
+    def _is_label(self, text: str) -> bool:
+        """Whether a quote is only of a heading or of column heads shown beside a passage, which prove nothing."""
+        passages = self.evidence.passages
+        labels = (label for passage in passages for label in (passage.heading, passage.context))
+        return not any(verify(one.text, text) for one in passages) and any(verify(label, text) for label in labels)
+
+    def _place(self, quote: str, named: int) -> tuple[int, Span] | None:
+        """The number of the passage that a quote begins in, and its characters: the named passage first, then others.
+
+        A quote may run on over a page's end where both pages were read.
+        """
+        passages = self.evidence.passages
+        numbers = [*([named] if 1 <= named <= len(passages) else []), *range(1, len(passages) + 1)]
+        windows = [(number, passages[number - 1].start, passages[number - 1].end) for number in numbers]
+        windows += [
+            (number, first.start, second.end)
+            for number, (first, second) in enumerate(pairwise(passages), 1)
+            if first.leaves[1] == second.leaves[0] and first.source == second.source
+        ]
+        for number, start, end in windows:
+            if span := verify(self._text(passages[number - 1]), quote, (start, end)):
+                return number, span
+        return None
+
+    def _text(self, passage: Passage) -> str:
+        text: str = self.tree.files[int(self.tree.leaves.file[passage.leaves[0]])].text
+        return text
+
+    def _citation(self, passage: Passage, span: Span) -> Citation:
+        file = int(self.tree.leaves.file[passage.leaves[0]])
+        low, high = (int(at) for at in np.searchsorted(self.tree.leaves.file, [file, file + 1]))
+        starts = self.tree.leaves.start[low:high]
+        first, last = (low + int(at) - 1 for at in np.searchsorted(starts, [span.start, span.end - 1], "right"))
+        document = self.tree.files[file]
+        return Citation(
+            quote=document.text[span.start : span.end],
+            source=document.name,
+            page=document.page_of(span.start),
+            start=span.start,
+            end=span.end,
+            verified=True,
+            node=self.tree.id_of(self.tree.smallest_node(first, last + 1)),
+            context=row_context(self.tree, first).line,
+        )
+
+    def _best_sentences(self) -> list[tuple[Passage, Span]]:
+        """The most relevant sentences and rows of the evidence, headings last; ties go to document order."""
+        every = [
+            (float(self.relevance.leaf[leaf]), self.tree.leaves.kind[leaf] == LeafKind.HEADING, passage, span)
+            for passage in self.evidence.passages
+            for leaf, span in sentences_of(self.tree, passage)
+        ]
+        every.sort(key=lambda each: (each[1], -each[0]))
+        return [(passage, span) for _, _, passage, span in every[:_STAND_IN_SENTENCES]]
+
+    # -- confidence ----------------------------------------------------------------------------------------------------
+
+    def _basis(self, quotes: _Quotes) -> tuple[tuple[str, float], ...]:
+        """What confidence is made of.
+
+        `relevance` is the chance that at least one of the cited passages holds evidence, `verified` the share of quotes
+        that stand where they should, `terms` the share of the question's terms, by their rarity in the document, that
+        the evidence holds.
+        """
+        misses = 1.0
+        for passage in quotes.passages:
+            misses *= 1.0 - min(1.0, passage.relevance)
+        verified = quotes.verified / quotes.checked if quotes.checked else 0.0
+        return (("relevance", 1.0 - misses), ("verified", verified), ("terms", self._terms_held()))
+
+    def _terms_held(self) -> float:
+        vocabulary, numbers, bounds = self.tree.leaf_terms
+        held: set[int] = set()
+        for passage in self.evidence.passages:
+            held.update(numbers[bounds[passage.leaves[0]] : bounds[passage.leaves[1]]].tolist())
+        rarest = float(np.log1p(len(self.tree.leaves)))
+        found = total = 0.0
+        for term in dict.fromkeys(self.relevance.question.terms or terms(self.question)):
+            number = vocabulary.number(term)
+            rarity = float(self.tree.term_rarity[number]) if number >= 0 else rarest
+            total += rarity
+            found += rarity if number in held else 0.0
+        return found / total if total else 0.0
+
+
+def _confidence(basis: Sequence[tuple[str, float]]) -> float:
+    """The mean of relevance and terms held, times the share of quotes verified; **0 without a verified quote**."""
+    values = dict(basis)
+    return values["verified"] * (values["relevance"] + values["terms"]) / 2
+
+
+def _how_much(found: Receipt, *, whole: bool) -> str:
+    """How much was read and how the rest looks."""
+    if whole:
+        return f"The whole document was read, {found.read_tokens:,} tokens."
+    read = f"Read: {found.read_tokens:,} of {found.document_tokens:,} tokens ({found.read_share:.1%})."
+    if not found.unread:
+        return read
+    best = found.unread[0]
+    where = f"{best.source}, p. {best.pages[0]}" if best.pages else best.source
+    looks = f"relevance {best.relevance:.2f}" if best.relevance >= _WORTH_MENTIONING else "hardly relevant by its looks"
+    return f"{read} Most relevant unread part: “{_short(best.title)}” ({where}; {best.tokens:,} tokens; {looks})."
+
+
+def _with_context(citation: Citation) -> str:
+    """A quote as a line, a row with its column heads and unit in front."""
+    line = " ".join(citation.quote.split())
+    return f"{citation.context}: {line}" if citation.context else line
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
