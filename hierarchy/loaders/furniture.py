@@ -46,7 +46,7 @@ def _edge_number(line: str) -> int | None:
 
 def furniture_lines(pages: Sequence[Sequence[str]]) -> list[list[int]]:
     """For each page, the lines that are furniture, ascending; always a run from its top and a run from its bottom."""
-    offset = page_number_offset(pages)
+    numbered = _numbered(pages)
     counts: Counter[str] = Counter()
     for lines in pages:
         counts.update({_mask(lines[at]) for side in _edges(lines) for at in side})
@@ -56,7 +56,7 @@ def furniture_lines(pages: Sequence[Sequence[str]]) -> list[list[int]]:
         hits: set[int] = set()
         for side in _edges(lines):
             for at in side:
-                if not _is_furniture(lines[at].strip(), index, offset, counts, needed):
+                if not _is_furniture(lines[at].strip(), index, numbered, counts, needed):
                     break
                 hits.add(at)
         found.append(sorted(hits))
@@ -75,9 +75,25 @@ def _mask(line: str) -> str:
     return _DIGITS.sub("#", " ".join(line.lower().split())[: _LONGEST + 1])
 
 
-def _is_furniture(line: str, page: int, offset: int | None, counts: Counter[str], needed: float) -> bool:
+def _numbered(pages: Sequence[Sequence[str]]) -> list[set[int]]:
+    """For each page the distances from bare numbers at its edges to its index that a page beside it has, too.
+
+    Bundled documents start their numbering anew, so the neighbours decide, not the whole.
+    """
+    distances = []
+    for index, lines in enumerate(pages):
+        at_edges = [lines[at].strip() for side in _edges(lines) for at in side]
+        distances.append({index - int(match[1]) for line in at_edges if (match := _NUMBER.fullmatch(line))})
+    none: set[int] = set()
+    around = zip(distances, [none, *distances], [*distances[1:], none], strict=False)
+    usual = Counter(distance for found in distances for distance in found).most_common(1)
+    common = {usual[0][0]} if usual and usual[0][1] >= _FEWEST else none
+    return [own & (before | after | common) for own, before, after in around]
+
+
+def _is_furniture(line: str, page: int, numbered: Sequence[set[int]], counts: Counter[str], needed: float) -> bool:
     if match := _NUMBER.fullmatch(line):
-        return offset is not None and abs(page - int(match[1]) - offset) <= 1
+        return page - int(match[1]) in numbered[page]
     if len(line) > _LONGEST:
         return False
     # A contents page has its own title; elsewhere these words are a link back to it.

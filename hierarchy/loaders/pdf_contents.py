@@ -46,6 +46,7 @@ _BARE_ITEM = re.compile(r"(\d{1,2}[A-C]?)[.:]?\s+(?=[A-Z(\[])")
 _DATA = re.compile(r"\d,\d{3}|\$|%|\b\d+\.\d+\b(?!\s*[A-Z])")
 _FEWEST = 4
 _SEARCHED = 15
+_ANNOUNCED = 12
 _OTHER = ITEM
 _UNDER_ITEM = NUMBER
 
@@ -129,13 +130,22 @@ def _name_rank(title: str) -> int | None:
 
 
 def contents_pages(pages: Sequence[Sequence[str]]) -> list[int]:
-    """Pages that may list the contents: the first few, and later ones that announce an index of statements."""
-    later = [
+    """Pages that may list contents: of the first few those with many entries, and later ones that announce an index."""
+    return [
         index
-        for index, lines in enumerate(pages[_SEARCHED:], _SEARCHED)
-        if any(len(line) < 90 and "index to" in line.lower() and "exhibit" not in line.lower() for line in lines[:12])
+        for index, lines in enumerate(pages)
+        if (index < _SEARCHED or _announces(lines)) and sum(map(_is_entry, lines)) >= _FEWEST
     ]
-    return [*range(min(_SEARCHED, len(pages))), *later]
+
+
+def _announces(lines: Sequence[str]) -> bool:
+    top = [line.lower() for line in lines[:_ANNOUNCED] if len(line) < 90]
+    return any("index to" in line and "exhibit" not in line for line in top)
+
+
+def _is_entry(line: str) -> bool:
+    """Whether a line ends in a page number, is one, or is an item; the digits come first because they settle most."""
+    return (line[-1].isdigit() and len(line) < 200) or line[:5].lower() in ("item ", "part ", "note ")
 
 
 def linked(pdf: PdfDocument, candidates: Sequence[int]) -> Contents:

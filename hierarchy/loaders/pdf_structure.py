@@ -39,6 +39,7 @@ __all__ = ["Line", "Styled", "sections"]
 
 _BELOW = 100  # added to the rank of a heading in running text, so that it always nests within a contents entry
 _TOP = 14
+_EXACT = 3.0
 _ROWS_AHEAD = 45
 _STATEMENT_ROWS = 4
 _OPEN_CHARACTERS = 50
@@ -145,6 +146,8 @@ def _best_line(
         score = _likeness(keys[page], at, wanted, bare, words)
         if score > best_score or (score == best_score and best is None):
             best, best_score = line.start, score
+            if score >= _EXACT:
+                break
     return best
 
 
@@ -161,7 +164,7 @@ def _likeness(keys: Sequence[_Key], at: int, wanted: str, bare: str, words: set[
     key = keys[at].text
     score = 0.0
     if key == wanted:
-        score = 3.0
+        score = _EXACT
     elif len(key) < 3 or keys[at].words.isdisjoint(words):
         name = wanted[: len(wanted) - len(bare)].strip()
         score = 2.5 if name and key == name else 0.0

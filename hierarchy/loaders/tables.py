@@ -21,11 +21,13 @@ _CELL = re.compile(r"[(\[]?[-+–—−]?[$€£¥]?[(]?[-+–−]?\d[\d,.]*(?:%
 _FILLERS = frozenset(("$", "%", ")", "(", "€", "£", "¥", ")%", "|", "*", "$—", "—", "–", "-", "−", "—%", "N/A", "n/a"))
 _DASHES = frozenset(("—", "–", "-", "−", "$—", "—%", "N/A", "n/a", "NM", "N.M.", "*"))
 _LAST = frozenset("0123456789)%—–-−|$*xsMAa]")
-_HEAD_WORDS = re.compile(
-    r"(?:(?:19|20)\d\d|year|quarter|month|week|period|fiscal|ended|ending|as of|january|february|march|april|may|june"
-    r"|july|august|september|october|november|december|million|thousand|billion|except|change|total)",
-    re.IGNORECASE,
+_HEAD_WORDS = frozenset(
+    "year years quarter quarters month months week weeks period periods fiscal ended ending january february march"
+    " april may june july august september october november december million millions thousand thousands billion"
+    " billions except change total".split()
 )
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_PUNCTUATION = str.maketrans("(),:;%$", "       ")
 _NAMED = re.compile(r"(?:note|item|section)\s+\d", re.IGNORECASE)
 _HEADS_ABOVE = 4
 _LINES_BETWEEN = 2
@@ -116,4 +118,7 @@ def _mark_heads(rows: list[bool], lines: Sequence[str], index: int) -> None:
 
 def _is_head(line: str) -> bool:
     goes_on = line[0].islower() and len(line) > 60
-    return bool(_HEAD_WORDS.search(line)) and not goes_on and not _NAMED.match(line)
+    if goes_on or _NAMED.match(line):
+        return False
+    words = line.lower().translate(_PUNCTUATION).split()
+    return not _HEAD_WORDS.isdisjoint(words) or _YEAR.search(line) is not None
