@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hierarchy.document import Span
 from hierarchy.relevance import Relevance
 from hierarchy.segments import LeafKind
-from hierarchy.tables import passage_context, row_context, says_nothing
+from hierarchy.tables import passage_context, row_contexts, says_nothing
 from hierarchy.tree import Ints, SummaryTree
 
 __all__ = [
@@ -163,7 +163,7 @@ def passage_variables(tree: SummaryTree, relevance: Relevance, passage: Passage,
             (span.start - passage.start, span.end - passage.start, float(relevance.leaf[leaf]))
             for leaf, span in sentences
         ],
-        "contexts": [row_context(tree, leaf).line for leaf, _ in sentences],
+        "contexts": [context.line for context in row_contexts(tree, [leaf for leaf, _ in sentences])],
     }
 
 

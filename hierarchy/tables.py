@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,7 +19,18 @@ import numpy as np
 from hierarchy.segments import LeafKind
 from hierarchy.tree import SummaryTree
 
-__all__ = ["RowContext", "document_defaults", "passage_context", "row_context", "says_nothing", "table_of"]
+__all__ = [
+    "RowContext",
+    "document_defaults",
+    "passage_context",
+    "row_context",
+    "row_contexts",
+    "says_nothing",
+    "table_of",
+]
+
+# As plain numbers: they are compared for every leaf near a table, and an enum's lookup is slow.
+_ROW, _HEADING, _FURNITURE = (int(kind) for kind in (LeafKind.ROW, LeafKind.HEADING, LeafKind.FURNITURE))
 
 # A table longer than this is followed no further; lines within a table that are no rows are this short, and this many
 # follow each other at most.
@@ -97,15 +108,25 @@ def row_context(tree: SummaryTree, leaf: int) -> RowContext:
         tree: The tree.
         leaf: Index of a leaf; one that is no row has a section only.
     """
-    section = tree.heading(leaf)
-    if not _is_row(tree, leaf):
-        return RowContext(section=section)
-    heads = _head_leaves(tree, leaf)
-    return RowContext(
-        heads=tuple(_clean(tree, head) for head in heads),
-        unit=_unit_cell(tree, heads, leaf) or _unit_above(tree, leaf, table_of(tree, leaf)[0]),
-        section=section,
-    )
+    return next(row_contexts(tree, (leaf,)))
+
+
+def row_contexts(tree: SummaryTree, leaves: Iterable[int]) -> Iterator[RowContext]:
+    """The context of each of several leaves, ascending; what neighbouring rows share is looked for once."""
+    heads: tuple[int, ...] = ()
+    lines: tuple[str, ...] = ()
+    unit, before = "", -1
+    for leaf in leaves:
+        section = tree.heading(leaf)
+        if not _is_row(tree, leaf):
+            yield RowContext(section=section)
+            continue
+        if before != leaf - 1 or not _same_place(tree, before, leaf) or _is_head(tree, before) or _is_head(tree, leaf):
+            heads = _head_leaves(tree, leaf)
+            lines = tuple(_clean(tree, head) for head in heads)
+            unit = _unit_above(tree, leaf, table_of(tree, leaf)[0])
+        before = leaf
+        yield RowContext(heads=lines, unit=_unit_cell(tree, heads, leaf) or unit, section=section)
 
 
 def passage_context(tree: SummaryTree, low: int, high: int) -> str:
@@ -190,13 +211,13 @@ def _cells(line: str) -> list[str]:
 
 
 def _is_row(tree: SummaryTree, leaf: int) -> bool:
-    return bool(tree.leaves.kind[leaf] == LeafKind.ROW) or _is_rule(tree, leaf)
+    return bool(tree.leaves.kind[leaf] == _ROW) or _is_rule(tree, leaf)
 
 
 def _is_rule(tree: SummaryTree, leaf: int) -> bool:
     """Whether it is the line of dashes below a Markdown table's heads."""
-    line = _line(tree, leaf)[:_LINE_CHARACTERS]
-    return "|" in line and _RULE.fullmatch(line) is not None
+    text = tree.leaf_text(leaf)
+    return "|" in text and _RULE.fullmatch(text[:_LINE_CHARACTERS]) is not None
 
 
 def _is_head(tree: SummaryTree, leaf: int) -> bool:
@@ -251,7 +272,7 @@ def _rows(tree: SummaryTree, leaf: int, step: int) -> Iterator[int]:
         if _is_row(tree, at):
             yield at
             gap, last = 0, at
-        elif tree.leaves.kind[at] != LeafKind.FURNITURE:
+        elif tree.leaves.kind[at] != _FURNITURE:
             gap += 1
             if gap > _GAP_LEAVES or not _may_interrupt(tree, at) or "|" in tree.leaf_text(last):
                 return
@@ -306,7 +327,7 @@ def _heads_on_top(tree: SummaryTree, low: int) -> list[int]:
     stacked: list[int] = []
     for above in range(low - 1, max(-1, low - 1 - _HEADS_ABOVE), -1):
         kind = tree.leaves.kind[above]
-        if kind in (LeafKind.FURNITURE, LeafKind.HEADING) or not _same_place(tree, low, above):
+        if kind in (_FURNITURE, _HEADING) or not _same_place(tree, low, above):
             break
         if _is_stack(tree, above):
             return [*stacked, above]
@@ -365,7 +386,7 @@ def _unit_in(text: str) -> str:
 def _usual_scale(tree: SummaryTree, file: int) -> str:
     """The scale that most tables of a file state, with their currency."""
     leaves = tree.leaves
-    rows = np.flatnonzero((leaves.file == file) & (leaves.kind == LeafKind.ROW)).tolist()
+    rows = np.flatnonzero((leaves.file == file) & (leaves.kind == _ROW)).tolist()
     scales: Counter[str] = Counter()
     signs: Counter[str] = Counter()
     for leaf in rows:
