@@ -206,10 +206,17 @@ class Reasoner:
                     requests = next(steps) if outcomes is None else steps.send(outcomes)
                 except StopIteration as stop:
                     return stop.value  # type: ignore[no-any-return]
-                if len(requests) == 1:
-                    outcomes = _interruptible(steps, lambda batch=requests: (self.model.complete(batch[0]),))
-                else:
-                    outcomes = _interruptible(steps, lambda batch=requests: tuple(pool.map(self.model.complete, batch)))
+                try:
+                    outcomes = self._completed(pool, requests)
+                except BaseException as interruption:
+                    steps.throw(interruption)  # the session closes its books before the interruption goes on
+                    raise
+
+    def _completed(self, pool: ThreadPoolExecutor, requests: tuple[Request, ...]) -> tuple[Outcome, ...]:
+        """Make a batch of calls; one alone in this thread, so that it needs no other."""
+        if len(requests) == 1:
+            return (self.model.complete(requests[0]),)
+        return tuple(pool.map(self.model.complete, requests))
 
     async def _adriven(self, session: _Session, flow: Flow[T]) -> T:
         steps = session.steps(flow)
@@ -230,15 +237,6 @@ class Reasoner:
             except BaseException as interruption:
                 steps.throw(interruption)
                 raise
-
-
-def _interruptible(steps: Generator[Any, Any, Any], calls: Callable[[], tuple[Outcome, ...]]) -> tuple[Outcome, ...]:
-    """Make calls; if they are interrupted, let the session close its books before the interruption goes on."""
-    try:
-        return calls()
-    except BaseException as interruption:
-        steps.throw(interruption)
-        raise
 
 
 @dataclass(slots=True)

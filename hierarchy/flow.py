@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from hierarchy import composer, refiner
-from hierarchy.allocator import LABEL_TOKENS, Policy, expected_gain
+from hierarchy.allocator import Policy, expected_gain
 from hierarchy.answer import Answer, Receipt, receipt
 from hierarchy.budget import Budget
 from hierarchy.calls import Outcome, Request, Steps, T
