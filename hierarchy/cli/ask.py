@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -93,11 +93,11 @@ def _show_answer(answer: Answer, tree: SummaryTree, quiet: bool) -> None:
         console.show(_answered(answer, tree))
 
 
-def _answered(answer: Answer, tree: SummaryTree) -> RenderableType:
+def _answered(answer: Answer, tree: SummaryTree, *, granted: RenderableType | None = None) -> RenderableType:
     from hierarchy import viewer
 
     strip = viewer.reading_strip(tree, (passage.leaves for passage in answer.evidence.passages))
-    return viewer.answer_view(answer, strip=strip)
+    return viewer.answer_view(answer, strip=strip, granted=granted)
 
 
 @click.command(
@@ -198,25 +198,26 @@ def demo(report: str, question: str | None, budget: str, trace_file: Path | None
     chosen = REPORTS[report]
     reasoner = Reasoner()
     with console.progress() as progress, saving_trace(trace_file) as on_event:
-        tree = reasoner.outline(hierarchy.samples(chosen.sample), progress=progress)
+        tree = reasoner.outline(hierarchy.sample(chosen.sample), progress=progress)
         answer = reasoner.ask(tree, question or chosen.question, budget, on_event=on_event, progress=progress)
-    shown = Group(_asked(tree, question or chosen.question, budget), _answered(answer, tree))
+    shown = Group(*_told(tree, question or chosen.question, budget, answer))
     console.show(shown)
     if svg_file:
         _save_picture(shown, svg_file)
     return Exit.NO_ANSWER if answer.abstained else Exit.DONE
 
 
-def _asked(tree: SummaryTree, question: str, budget: str) -> RenderableType:
-    from rich.console import Group
-    from rich.padding import Padding
+def _told(tree: SummaryTree, question: str, budget: str, answer: Answer) -> Iterator[RenderableType]:
+    """The document's outline, the question, the answer, and where its tokens went."""
     from rich.text import Text
 
     from hierarchy import viewer
 
-    outline = viewer.tree_view(tree, depth=1, summaries=False)
-    asked = Text.assemble(("Question", "bold"), (f"  within {budget} tokens", "dim"))
-    return Group(outline, Text(), asked, Padding(Text(viewer.one_line(question)), (0, 0, 1, 2)))
+    yield viewer.tree_view(tree, depth=1, text=False, summaries=False)
+    yield Text()
+    asked = Text(viewer.one_line(question), style="bold cyan")
+    yield viewer.block("Question", asked, Text(f"within {budget} tokens", style="dim"))
+    yield _answered(answer, tree, granted=viewer.grants_view(answer.trace, most=6))
 
 
 def _save_picture(shown: RenderableType, path: Path) -> None:

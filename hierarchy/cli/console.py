@@ -57,8 +57,14 @@ def abandon_stdout() -> None:
 
 
 def show(renderable: RenderableType, *, width: int | None = None) -> None:
-    """Print a result."""
-    _console(sys.stdout, width).print(renderable)
+    """Print a result; without the blanks at the ends of lines where it goes to a file or a pipe."""
+    console = _console(sys.stdout, width)
+    if console.is_terminal:
+        console.print(renderable)
+        return
+    with console.capture() as drawn:
+        console.print(renderable)
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def show_text(text: str) -> None:
@@ -95,7 +101,7 @@ def show_error(kind: str, message: str, hint: str, *, as_json: bool) -> None:
     console = _console(sys.stderr)
     console.print(Text.assemble(("Error: ", "bold red"), plain(message)) if kind != "Interrupted" else Text(message))
     if hint:
-        console.print(Padding(Text(plain(hint)), (0, 0, 0, 2)))
+        console.print(Padding(Text(plain(hint)), (0, 0, 0, 2), expand=False))
 
 
 @contextmanager

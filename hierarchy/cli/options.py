@@ -12,7 +12,7 @@ import click
 from hierarchy.errors import InputError, StoreError
 
 if TYPE_CHECKING:
-    from hierarchy.trace import Event
+    from hierarchy.events import Event
 
 __all__ = [
     "POLICY_NAMES",

@@ -14,18 +14,20 @@ events alone, without the document, the tree or a model.
 Doesn't know the engine, models, files or exit codes; `cli` prints.
 """
 
-from hierarchy.viewer.answers import answer_view
+from hierarchy.viewer.answers import answer_view, block
 from hierarchy.viewer.bars import Bar, Strip, reading_strip
 from hierarchy.viewer.pictures import svg
 from hierarchy.viewer.text import one_line, plain
-from hierarchy.viewer.traces import events_view, trace_view
+from hierarchy.viewer.traces import events_view, grants_view, trace_view
 from hierarchy.viewer.trees import tree_view
 
 __all__ = [
     "Bar",
     "Strip",
     "answer_view",
+    "block",
     "events_view",
+    "grants_view",
     "one_line",
     "plain",
     "reading_strip",

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from hierarchy.answer import Answer
 from hierarchy.viewer.bars import COLOURS, Bar, Strip
-from hierarchy.viewer.text import one_line, pages, percent, plain, tokens
+from hierarchy.viewer.text import one_line, pages, percent, plain, title, tokens
 
 __all__ = ["add_row", "answer_view", "bill", "block", "notes_view", "quotes", "receipt_view", "said", "unread_view"]
 
@@ -26,12 +26,15 @@ Bills = Sequence[tuple[str, int]]
 _MAX_QUOTE = 600
 
 
-def answer_view(answer: Answer, *, strip: Strip | None = None, unread: int = 4) -> RenderableType:
+def answer_view(
+    answer: Answer, *, strip: Strip | None = None, granted: RenderableType | None = None, unread: int = 4
+) -> RenderableType:
     """The whole answer: text, quotes, budget, what was left unread, notes.
 
     Args:
         answer: The answer.
         strip: Where in the document was read, as `reading_strip` has it.
+        granted: Where the tokens went, as `grants_view` has it, to stand below the bill.
         unread: How many of the parts left unread to list.
     """
     record = answer.to_dict()
@@ -40,6 +43,7 @@ def answer_view(answer: Answer, *, strip: Strip | None = None, unread: int = 4) 
         said(record),
         quotes(record["citations"]),
         bill(stages, record["usage"], record["budget"]["total_tokens"]),
+        granted,
         receipt_view(record["receipt"], strip),
         unread_view(record["unread"], unread),
         notes_view(record["notes"]),
@@ -47,9 +51,9 @@ def answer_view(answer: Answer, *, strip: Strip | None = None, unread: int = 4) 
     return Group(*(each for each in blocks if each is not None))
 
 
-def block(title: str, *lines: RenderableType, style: str = "bold") -> RenderableType:
+def block(heading: str, *lines: RenderableType, style: str = "bold") -> RenderableType:
     """A titled stretch of output, a blank line behind it."""
-    return Group(Text(title, style=style), *(Padding(line, (0, 0, 0, 2)) for line in lines), Text())
+    return Group(Text(heading, style=style), *(Padding(line, (0, 0, 0, 2)) for line in lines), Text())
 
 
 def add_row(table: Table, *cells: RenderableType) -> None:
@@ -63,9 +67,9 @@ def said(record: Mapping[str, Any]) -> RenderableType:
     if record.get("abstained"):
         text = text or "What was read doesn't hold an answer."
         return block("No answer", Text(text), *_missing(record), style="bold yellow")
-    title = "Answer (reading was cut short)" if record.get("partial") else "Answer"
+    heading = "Answer (reading was cut short)" if record.get("partial") else "Answer"
     confidence = Text(f"confidence {record.get('confidence', 0.0):.2f}", style="dim")
-    return block(title, Text(text, style="bold green"), confidence, *_missing(record))
+    return block(heading, Text(text, style="bold green"), confidence, *_missing(record))
 
 
 def quotes(citations: Sequence[Mapping[str, Any]]) -> RenderableType | None:
@@ -121,17 +125,17 @@ def unread_view(unread: Sequence[Mapping[str, Any]], most: int = 4) -> Renderabl
     """What was left unread, most relevant first: how relevant it looked, and what reading it would cost."""
     if not unread:
         return None
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True, justify="right", style="yellow")
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column(no_wrap=True, justify="right", style="dim")
     table.add_column(no_wrap=True, justify="right")
     several = len({one.get("source") for one in unread}) > 1
     for one in unread[:most]:
-        title = Text(one_line(str(one["title"])), overflow="ellipsis", no_wrap=True)
+        named = Text(title(str(one["title"])), overflow="ellipsis", no_wrap=True)
         if several:
-            title.append(f"  {one_line(str(one['source']))}", style="dim")
-        add_row(table, f"{one['relevance']:.2f}", title, pages(one.get("pages")), tokens(int(one["tokens"])))
+            named.append(f"  {one_line(str(one['source']))}", style="dim")
+        add_row(table, f"{one['relevance']:.2f}", named, pages(one.get("pages")), tokens(int(one["tokens"])))
     rest = unread[most:]
     more = [Text(f"and {len(rest):,} more, {_sum(rest)}", style="dim")] if rest else []
     return block("Not read, most relevant first", table, *more)

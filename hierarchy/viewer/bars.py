@@ -71,7 +71,10 @@ class Bar:
             ((5, 1, 0), (8, 2))
         """
         whole = max(self.whole, sum(self.parts)) or 1
-        cells = [max(1, int(width * part / whole)) if part > 0 else 0 for part in self.parts]
+        edges = [round(width * sum(self.parts[:count]) / whole) for count in range(len(self.parts) + 1)]
+        cells = [
+            max(1, high - low) if part > 0 else 0 for part, (low, high) in zip(self.parts, pairwise(edges), strict=True)
+        ]
         while sum(cells) > width:
             cells[cells.index(max(cells))] -= 1
         return tuple(cells)

@@ -29,7 +29,6 @@ _THEME = TerminalTheme(
 )
 _TEMPLATE = """\
 <svg class="terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
-  <title>{title}</title>
   <style>
     .{unique_id}-matrix {{
       font-family: ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace;

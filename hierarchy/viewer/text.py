@@ -10,20 +10,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["one_line", "pages", "percent", "plain", "tokens"]
+__all__ = ["one_line", "pages", "percent", "plain", "title", "tokens"]
 
 _TAB, _LINE_FEED = 0x09, 0x0A
 _DROPPED = [
     *(code for code in range(0x20) if code not in (_TAB, _LINE_FEED)),
     *range(0x7F, 0xA0),  # DEL and C1: a terminal may take 0x9B for the start of a control sequence.
     *(0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),  # These turn what is read around.
-    0xFEFF,
+    *(0xFEFF, 0xFFFE, 0xFFFF),  # Marks of byte order, and what is no character.
     *range(0xE0000, 0xE0080),  # Tags: text that nobody sees.
 ]
 _SAFE: dict[int, str | None] = {
     **dict.fromkeys(_DROPPED),
     **dict.fromkeys(map(ord, "\r\x0b\x0c\x85\u2028\u2029"), "\n"),
 }
+_HEADING = re.compile(r"^#{1,6} ")
 _LEADERS = re.compile(r"(?:\s*[.·_]){4,}\s*")
 
 
@@ -46,6 +47,16 @@ def one_line(text: str) -> str:
         'Total net sales … $ 2,160.4'
     """
     return " ".join(_LEADERS.sub(" … ", plain(text)).split())
+
+
+def title(text: str) -> str:
+    """A title on one line, without the signs that make it one in Markdown.
+
+    Example:
+        >>> title("## Ward 7 progress notes")
+        'Ward 7 progress notes'
+    """
+    return _HEADING.sub("", one_line(text))
 
 
 def tokens(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hierarchy.budget import Budget, Usage
-from hierarchy.trace import (
+from hierarchy.events import (
     Allocated,
     Answered,
     Estimated,
@@ -27,15 +28,17 @@ from hierarchy.trace import (
     Reserved,
     Settled,
     Started,
-    Trace,
 )
+from hierarchy.trace import Trace
 from hierarchy.viewer.answers import add_row, bill, block, notes_view, quotes, receipt_view, said, unread_view
 from hierarchy.viewer.bars import Bar
-from hierarchy.viewer.text import one_line, pages, percent, tokens
+from hierarchy.viewer.text import one_line, pages, percent, title, tokens
 
-__all__ = ["branches", "events_view", "trace_view"]
+__all__ = ["branches", "events_view", "grants_view", "trace_view"]
 
 T = TypeVar("T")
+
+_WORDS = frozenset({"stage", "node", "title", "source", "branch", "about"})
 
 _MOST_BRANCHES, _MOST_READS, _MOST_RELEVANT, _MOST_HAND_BACKS = 10, 10, 5, 6
 
@@ -48,7 +51,7 @@ def trace_view(trace: Trace) -> RenderableType:
         _bill(trace),
         _calls(trace),
         _relevant(trace),
-        _grants(trace),
+        grants_view(trace),
         _reads(trace),
         _hand_backs(trace),
         said(answer) if answer else _cut_short(trace),
@@ -62,7 +65,7 @@ def trace_view(trace: Trace) -> RenderableType:
 
 def events_view(trace: Trace) -> RenderableType:
     """Every event on a line of its own, numbered as in the file."""
-    table = Table.grid(padding=(0, 1))
+    table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(justify="right", no_wrap=True, style="dim")
     table.add_column(no_wrap=True, style="cyan")
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
@@ -165,11 +168,11 @@ def _relevant(trace: Trace) -> RenderableType | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branched:
-    """Grants under one child of the root, together.
+    """Grants under one node, together.
 
     Attributes:
-        node: The child's id, dotted.
-        titles: Titles of the grants, the largest first.
+        node: The node's id, dotted.
+        title: The headings that the grants share, outermost first; else the title of the largest.
         tokens: Granted in all.
         gain: Expected in all.
         grants: How many.
@@ -177,34 +180,61 @@ class Branched:
     """
 
     node: str
-    titles: tuple[str, ...]
+    title: str
     tokens: int
     gain: float
     grants: int
     pages: tuple[int, int] | None
 
 
-def branches(grants: Iterable[GrantLine]) -> tuple[Branched, ...]:
-    """The grants by the child of the root they fall under, the largest first; ties in order of grants.
+def branches(grants: Sequence[GrantLine], most: int = _MOST_BRANCHES) -> tuple[Branched, ...]:
+    """The grants by branch of the tree, the largest first; ties in order of grants.
+
+    Args:
+        grants: The grants.
+        most: The largest branches are split further while there are no more than this. All under the root are shown,
+            however many.
 
     Example:
-        >>> cash = GrantLine(node="0.2.1", title="Cash", tokens=30)
-        >>> debt = GrantLine(node="0.2.4.0", title="Debt", tokens=50)
-        >>> [(one.node, one.tokens, one.titles) for one in branches([cash, debt])]
-        [('0.2', 80, ('Debt', 'Cash'))]
+        >>> cash = GrantLine(node="0.2.1", title="Notes › Cash", tokens=30)
+        >>> debt = GrantLine(node="0.2.4.0", title="Notes › Debt", tokens=50)
+        >>> [(one.node, one.tokens, one.title) for one in branches([cash, debt], most=1)]
+        [('0.2', 80, 'Notes')]
     """
+    found = _split("0", grants)
+    while splittable := [node for node, lines in found.items() if len(lines) > 1]:
+        for node in sorted(splittable, key=lambda node: -_granted(found[node])):
+            finer = _split(node, found[node])
+            if node not in finer and len(found) + len(finer) - 1 <= most:
+                found = {**{each: lines for each, lines in found.items() if each != node}, **finer}
+                break
+        else:
+            break
+    order = {grant.node: place for place, grant in reversed(list(enumerate(grants)))}
+    largest = sorted(found, key=lambda node: (-_granted(found[node]), min(order[each.node] for each in found[node])))
+    return tuple(_branched(node, found[node]) for node in largest)
+
+
+def _split(node: str, grants: Iterable[GrantLine]) -> dict[str, list[GrantLine]]:
+    """The grants by child of a node; those to the node itself stay with it."""
     under: dict[str, list[GrantLine]] = {}
     for grant in grants:
-        under.setdefault(".".join(grant.node.split(".")[:2]), []).append(grant)
-    return tuple(sorted((_branched(node, lines) for node, lines in under.items()), key=lambda one: -one.tokens))
+        below = grant.node.removeprefix(node).lstrip(".")
+        under.setdefault(f"{node}.{below.split('.')[0]}" if below else node, []).append(grant)
+    return under
+
+
+def _granted(grants: Iterable[GrantLine]) -> int:
+    return sum(grant.tokens for grant in grants)
 
 
 def _branched(node: str, grants: Sequence[GrantLine]) -> Branched:
     paged = [grant.pages for grant in grants if grant.pages]
-    ordered = sorted(grants, key=lambda grant: -grant.tokens)
+    levels = zip(*(grant.title.split(" › ") for grant in grants), strict=False)
+    shared = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
     return Branched(
         node=node,
-        titles=tuple(dict.fromkeys(grant.title for grant in ordered)),
+        title=" › ".join(shared) or max(grants, key=lambda grant: grant.tokens).title,
         tokens=sum(grant.tokens for grant in grants),
         gain=sum(grant.gain for grant in grants),
         grants=len(grants),
@@ -212,26 +242,25 @@ def _branched(node: str, grants: Sequence[GrantLine]) -> Branched:
     )
 
 
-def _grants(trace: Trace) -> RenderableType | None:
+def grants_view(trace: Trace, most: int = _MOST_BRANCHES) -> RenderableType | None:
+    """Which branches got how many tokens."""
     allocated = _last(trace.of(Allocated))
     if allocated is None:
         return None
-    found = branches(allocated.grants)
-    table = _table("tokens", "", "gain", "grants", "pages", "branch", "mostly for")
+    found = branches(allocated.grants, most)
+    table = _table("tokens", "", "gain", "grants", "pages", "branch", "about")
     largest = max((one.tokens for one in found), default=1)
-    for one in found[:_MOST_BRANCHES]:
+    for one in found[:most]:
         where = pages(one.pages).removeprefix("pages ").removeprefix("page ") or "–"
         bar = Bar([one.tokens], largest, width=10, first_colour=1)
         cells = (f"{one.tokens:,}", bar, f"{one.gain:.2f}", f"{one.grants:,}", where, one_line(one.node))
-        add_row(table, *cells, _title("; ".join(one.titles[:2])))
+        add_row(table, *cells, _title(" › ".join(one.title.split(" › ")[-2:])))
     granted = sum(one.tokens for one in found)
-    lines = [Text(f"{granted:,} of {tokens(allocated.budget_tokens)} granted, by {allocated.policy}", style="dim")]
-    rest = found[_MOST_BRANCHES:]
+    line = f"{granted:,} of {tokens(allocated.budget_tokens)} granted, by {one_line(allocated.policy)}"
+    rest = found[most:]
     if rest:
-        lines.insert(
-            0, Text(f"and {len(rest):,} more branches, {tokens(sum(one.tokens for one in rest))}", style="dim")
-        )
-    return block("Granted, by branch", table, *lines)
+        line = f"and {len(rest):,} more, {tokens(sum(one.tokens for one in rest))}; {line}"
+    return block("Granted, by branch", table, Text(line, style="dim"))
 
 
 def _reads(trace: Trace) -> RenderableType | None:
@@ -254,12 +283,16 @@ def _hand_backs(trace: Trace) -> RenderableType | None:
     if not handed:
         return None
     lines = [
-        Text(f"{each.tokens:,} from {one_line(each.node) or 'the whole tree'}: {one_line(each.why) or 'not needed'}")
+        Text(f"{each.tokens:,} from {_whose(each.node)}: {one_line(each.why) or 'not needed'}")
         for each in handed[:_MOST_HAND_BACKS]
     ]
     rest = handed[_MOST_HAND_BACKS:]
     more = [Text(f"and {len(rest):,} more, {_tokens_of(rest)}", style="dim")] if rest else []
     return block(f"Handed back: {_tokens_of(handed)}", *lines, *more)
+
+
+def _whose(node: str) -> str:
+    return "the whole tree" if node in ("", "0") else one_line(node)
 
 
 # -- how it ended ------------------------------------------------------------------------------------------------------
@@ -322,16 +355,20 @@ def _shown(value: Any) -> str:
 
 def _table(*heads: str) -> Table:
     """A plain table, figures to the right, the last column taking what is left."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for head in heads[:-1]:
-        text = head in ("", "node", "branch", "stage")
-        table.add_column(head, justify="left" if text else "right", no_wrap=True)
-    table.add_column(heads[-1], overflow="ellipsis", no_wrap=True, justify="right" if heads[0] == "stage" else "left")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=heads[-1] in _WORDS)
+    for head in heads:
+        table.add_column(
+            head,
+            justify="left" if head in _WORDS or not head else "right",
+            no_wrap=True,
+            overflow="ellipsis",
+            ratio=1 if table.expand and head == heads[-1] else None,
+        )
     return table
 
 
 def _title(text: str) -> Text:
-    return Text(one_line(text), overflow="ellipsis", no_wrap=True)
+    return Text(title(text), overflow="ellipsis", no_wrap=True)
 
 
 def _tokens_of(events: Sequence[Read] | Sequence[HandedBack]) -> str:

@@ -5,7 +5,6 @@ Groups that only keep a level narrow have no name; what they hold is shown in th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,32 +16,37 @@ from rich.tree import Tree
 
 from hierarchy.segments import LeafKind
 from hierarchy.tree import KINDS, Node, SummaryTree
-from hierarchy.viewer.text import one_line, pages, tokens
+from hierarchy.viewer.text import one_line, pages, title, tokens
 
 __all__ = ["shown_children", "shown_depth", "tree_view"]
 
 MAX_LINES = 48
 """An outline of its own choosing has about so many lines: what one takes in at a glance."""
-_HEADING_MARK = re.compile(r"^#{1,6} ")
 _STRUCTURE = frozenset({"folder", "document", "section", "page"})
 
 
 def tree_view(
-    tree: SummaryTree, *, node: str | None = None, depth: int | None = None, summaries: bool = True
+    tree: SummaryTree,
+    *,
+    node: str | None = None,
+    depth: int | None = None,
+    text: bool | None = None,
+    summaries: bool = True,
 ) -> RenderableType:
     """The outline of a tree, or of what is below one node.
 
     Args:
         tree: The tree.
         node: Id of the node to begin at, dotted; the root if None.
-        depth: Levels below it, down to sentences and rows; None shows the titled ones that fit a screen or so.
+        depth: Levels below it; None shows the titled ones that fit a screen or so.
+        text: Whether running text that stands beside titles shows; if None it does with a node or a depth.
         summaries: Whether each node comes with the first line of its coarse summary.
 
     Raises:
         InputError: There is no such node.
     """
     start = tree.find(node) if node else tree.root
-    full = depth is not None or node is not None
+    full = text if text is not None else depth is not None or node is not None
     levels = depth if depth is not None else shown_depth(tree, start.number, full=full)
     outline = _Outline(tree, full, summaries, None if depth is not None else MAX_LINES)
     return outline.grown(Tree(outline.label(start), guide_style="dim"), start.number, levels)
@@ -71,8 +75,8 @@ class _Outline:
     def label(self, node: Node) -> RenderableType:
         """A node's line, and the line of what it says."""
         titled = _is_structure(self.tree, node.number)
-        title = Text(
-            _HEADING_MARK.sub("", one_line(node.title)),
+        named = Text(
+            title(node.title),
             style="bold" if titled else "",
             overflow="ellipsis",
             no_wrap=True,
@@ -83,7 +87,7 @@ class _Outline:
         line.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         line.add_column(no_wrap=True, justify="right", style="dim")
         line.add_column(no_wrap=True, justify="right", style="dim", min_width=13)
-        line.add_row(str(node), title, " · ".join(filter(None, (kind, _pages(self.tree, node)))), tokens(node.tokens))
+        line.add_row(str(node), named, " · ".join(filter(None, (kind, _pages(self.tree, node)))), tokens(node.tokens))
         coarse = one_line(self.tree.coarse(node.number).line) if self.summaries and titled else ""
         return Group(line, Text(coarse, style="italic dim", no_wrap=True, overflow="ellipsis")) if coarse else line
 
