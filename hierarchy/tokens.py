@@ -100,12 +100,17 @@ def _slabs(text: str) -> list[str]:
     """Cut a long text between two words, where a token ends anyway, so that slabs count as much as the whole."""
     slabs, start = [], 0
     while len(text) - start > _SLAB:
-        window = start + _SLAB - 4_000
-        borders = [match.end() for match in _WORD_BORDER.finditer(text, window, start + _SLAB)]
-        end = borders[-1] if borders else start + _SLAB
+        limit = start + _SLAB
+        # Tables may have no two words in a row for pages: look further back before cutting a token in two.
+        borders = _word_borders(text, limit - 4_000, limit) or _word_borders(text, start, limit)
+        end = borders[-1] if borders else limit
         slabs.append(text[start:end])
         start = end
     return [*slabs, text[start:]]
+
+
+def _word_borders(text: str, start: int, end: int) -> list[int]:
+    return [match.end() for match in _WORD_BORDER.finditer(text, start, end)]
 
 
 @lru_cache(maxsize=4)

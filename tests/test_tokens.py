@@ -57,6 +57,12 @@ def test_long_texts_count_what_tiktoken_counts():
     assert count_tokens(text) == len(tokens._encoding("cl100k_base").encode_ordinary(text))
 
 
+def test_a_table_without_words_counts_what_tiktoken_counts():
+    """Where words are far between, a slab ends at the last of them rather than within a token."""
+    text = "the goods are here. " + ("1,577   \n 403 |\t 12.5   " * 700 + "of the goods. ") * 12 + "       1 2 3" * 9_000
+    assert count_tokens(text) == len(tokens._encoding("cl100k_base").encode_ordinary(text))
+
+
 def test_a_line_without_a_break_takes_linear_time():
     """A hostile text without spaces is encoded in slabs: slabs hold all of it and none is long."""
     text = "a" * 450_000
