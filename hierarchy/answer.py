@@ -4,7 +4,7 @@ A quote counts only if it stands in the document, character for character; `veri
 a text (line breaks, hyphens at a line's end, curly quotes) and for nothing else. The receipt adds up: **read, coarse
 and unread tokens are the document's**.
 
-Owns these values and the rules they keep. Doesn't know who composes (`composer`) or what it cost (`budget`); the engine
+Owns these values and the rules they keep. Doesn't know who composes (`composer`) or what it cost (`ledger`); the engine
 adds the bill with `dataclasses.replace`.
 """
 

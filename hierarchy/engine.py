@@ -20,15 +20,17 @@ from typing import Any, TypeVar
 
 from hierarchy.allocator import POLICIES, Policy
 from hierarchy.answer import Answer
-from hierarchy.budget import Account, Budget, Reservation
+from hierarchy.budget import Budget
 from hierarchy.calls import Outcome, Request
 from hierarchy.document import Document
 from hierarchy.errors import BudgetError, HierarchyError, InputError
+from hierarchy.events import Event, Finished, Kept, Noted, Released, Reserved, Settled
 from hierarchy.flow import Context, Flow, Strategy, answer_question, gather_context
+from hierarchy.ledger import Account, Reservation
 from hierarchy.loaders import load
 from hierarchy.models import ExtractiveModel, Model
 from hierarchy.planner import outline as build_tree
-from hierarchy.trace import Event, Finished, Kept, Noted, Released, Reserved, Settled, Trace
+from hierarchy.trace import Trace
 from hierarchy.tree import SummaryTree
 
 __all__ = ["Reasoner", "aask", "ask", "context", "outline"]

@@ -22,10 +22,7 @@ from hierarchy.answer import Answer, Receipt, receipt
 from hierarchy.budget import Budget
 from hierarchy.calls import Outcome, Request, Steps, T
 from hierarchy.errors import BudgetTooSmall, InputError
-from hierarchy.evidence import Evidence, Passage, passage_of
-from hierarchy.relevance import Relevance, estimate
-from hierarchy.tokens import Counter, count_tokens
-from hierarchy.trace import (
+from hierarchy.events import (
     Allocated,
     Answered,
     Branch,
@@ -40,6 +37,9 @@ from hierarchy.trace import (
     Started,
     dotted,
 )
+from hierarchy.evidence import Evidence, Passage, passage_of
+from hierarchy.relevance import Relevance, estimate
+from hierarchy.tokens import Counter, count_tokens
 from hierarchy.tree import SummaryTree
 
 __all__ = ["Context", "Flow", "Strategy", "answer_question", "gather_context"]

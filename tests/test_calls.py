@@ -83,7 +83,7 @@ def test_a_stage_is_driven_by_hand():
 def test_import_is_light():
     """The money and the wire load no tokenizer, template engine, model library or terminal."""
     code = (
-        "import sys, hierarchy.budget, hierarchy.calls, hierarchy.trace, hierarchy.templates, hierarchy.models\n"
+        "import sys, hierarchy.ledger, hierarchy.calls, hierarchy.trace, hierarchy.templates, hierarchy.models\n"
         "heavy = {'tiktoken', 'jinja2', 'litellm', 'langchain_core', 'rich', 'pydantic'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hierarchy import events
 from hierarchy import trace as tracing
-from hierarchy.budget import NOTHING, Budget, Ledger, Usage
+from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.errors import StoreError
-from hierarchy.trace import (
-    HEADER,
+from hierarchy.events import (
+    KINDS,
     Allocated,
     Answered,
     Branch,
@@ -30,10 +31,10 @@ from hierarchy.trace import (
     Reserved,
     Settled,
     Started,
-    Trace,
     dotted,
-    event_line,
 )
+from hierarchy.ledger import Ledger
+from hierarchy.trace import HEADER, Trace, event_line
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 # Any text: a broken PDF yields lone surrogates, and line separators must not split a line.
@@ -81,7 +82,6 @@ VALUES = {
     "Usage": USAGES,
     "Budget": BUDGETS,
 }
-KINDS = tracing._KINDS
 EVENTS = st.one_of(
     [st.builds(kind, **{name: VALUES[each.type] for name, each in kind.__dataclass_fields__.items()}) for kind in KINDS]
 )
@@ -163,7 +163,7 @@ class TestRoundTrip:
 
     def test_no_event_type_is_forgotten(self):
         """Every public event class can be written."""
-        public = {getattr(tracing, name) for name in tracing.__all__}
+        public = {getattr(events, name) for name in events.__all__}
         assert {each for each in public if isinstance(each, type) and issubclass(each, Event)} == {Event, *KINDS}
 
     def test_lines_written_one_by_one_are_a_trace(self):

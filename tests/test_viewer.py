@@ -13,7 +13,6 @@ from rich.console import Console
 from hierarchy import planner, viewer
 from hierarchy.answer import Answer, Citation, Receipt, Unread
 from hierarchy.budget import Budget, Usage
-from hierarchy.ledger import Ledger
 from hierarchy.document import Document, Section, Span
 from hierarchy.events import (
     Allocated,
@@ -31,6 +30,7 @@ from hierarchy.events import (
     Settled,
     Started,
 )
+from hierarchy.ledger import Ledger
 from hierarchy.trace import Trace
 from hierarchy.viewer.bars import Bar, Strip
 from hierarchy.viewer.trees import shown_children, shown_depth

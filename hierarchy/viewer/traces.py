@@ -254,7 +254,7 @@ def grants_view(trace: Trace, most: int = _MOST_BRANCHES) -> RenderableType | No
         where = pages(one.pages).removeprefix("pages ").removeprefix("page ") or "–"
         bar = Bar([one.tokens], largest, width=10, first_colour=1)
         cells = (f"{one.tokens:,}", bar, f"{one.gain:.2f}", f"{one.grants:,}", where, one_line(one.node))
-        add_row(table, *cells, _title(" › ".join(one.title.split(" › ")[-2:])))
+        add_row(table, *cells, _title(one.title.split(" › ")[-1]))
     granted = sum(one.tokens for one in found)
     line = f"{granted:,} of {tokens(allocated.budget_tokens)} granted, by {one_line(allocated.policy)}"
     rest = found[most:]

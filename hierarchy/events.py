@@ -1,0 +1,381 @@
+"""What can happen while a question is answered: one typed value for each kind of event.
+
+An event holds plain values only, so that it can be read without the document, the tree or a model. Nodes are named as
+they are shown, `0.2.10`. Doesn't know the clock, the terminal, who emits, or how events are kept (`trace`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from hierarchy.budget import Budget, Usage
+from hierarchy.ledger import Ledger, Reservation
+
+__all__ = [
+    "KINDS",
+    "Allocated",
+    "Answered",
+    "Branch",
+    "Estimated",
+    "Event",
+    "Finished",
+    "GrantLine",
+    "HandedBack",
+    "Kept",
+    "Noted",
+    "Outlined",
+    "Read",
+    "Released",
+    "Reserved",
+    "Settled",
+    "Started",
+    "dotted",
+]
+
+
+def dotted(node: tuple[int, ...]) -> str:
+    """A node's id as events write it.
+
+    Example:
+        >>> dotted((0, 2, 10))
+        '0.2.10'
+    """
+    return ".".join(map(str, node))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_plain(each) for each in value)
+    # numpy's numbers hold Python's; asking for the method spares importing numpy to ask for the type.
+    return value.item() if hasattr(value, "item") else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    def __post_init__(self) -> None:
+        """Make every value one that JSON gives back as it was: lists become tuples, numpy's numbers plain ones."""
+        for each in fields(self):
+            object.__setattr__(self, each.name, _plain(getattr(self, each.name)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(_Record):
+    """Something that happened. Fields take lists and numpy's numbers too, and hold tuples and plain numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch(_Record):
+    """A node among others, in an event about several.
+
+    Attributes:
+        node: Its id, dotted.
+        title: What a reader would call it.
+        relevance: Estimated probability that it holds needed evidence.
+    """
+
+    node: str
+    title: str
+    relevance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantLine(_Record):
+    """Tokens granted to one node.
+
+    Attributes:
+        node: Its id, dotted.
+        title: What a reader would call it.
+        tokens: How many it may be read for.
+        gain: Expected evidence that the grant adds.
+        pages: First and last page; None without pages.
+    """
+
+    node: str
+    title: str
+    tokens: int
+    gain: float = 0.0
+    pages: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(Event):
+    """A question was asked.
+
+    Attributes:
+        question: As asked.
+        document: Name of the document or folder.
+        source_names: Its files, in order.
+        document_key: Content hash of the document.
+        document_tokens: Its length.
+        budget: All caps.
+        model: Who composes, as litellm spells it, or `extractive`.
+        strategy: Names and values of what was chosen: policy, thresholds, rounds.
+    """
+
+    question: str
+    document: str
+    source_names: tuple[str, ...]
+    document_key: str
+    document_tokens: int
+    budget: Budget
+    model: str
+    strategy: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlined(Event):
+    """The tree is there.
+
+    Attributes:
+        nodes: How many, leaves included.
+        leaves: How many.
+        depth: Edges from the root to the deepest leaf.
+        notes: What had to be guessed when reading the document.
+    """
+
+    nodes: int
+    leaves: int
+    depth: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimated(Event):
+    """Relevance was estimated for every node.
+
+    Attributes:
+        document_kind: What kind of document it was taken for.
+        question_kind: What kind of question.
+        top: The nodes thought most relevant, best first.
+        answerable: Estimated probability that the document holds an answer; None if not estimated.
+    """
+
+    document_kind: str = ""
+    question_kind: str = ""
+    top: tuple[Branch, ...] = ()
+    answerable: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocated(Event):
+    """Tokens were divided over the tree. A later allocation replaces an earlier one.
+
+    Attributes:
+        policy: Its name.
+        budget_tokens: What there was to divide.
+        grants: Who got how much, in the order granted.
+    """
+
+    policy: str
+    budget_tokens: int
+    grants: tuple[GrantLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept(Event):
+    """The composer's share was set aside.
+
+    Attributes:
+        tokens: How many.
+    """
+
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved(Event):
+    """A call was admitted: its worst case is held.
+
+    Attributes:
+        call: Its number, by which it is settled or released.
+        stage: The line of the bill.
+        node: What it is about, dotted; empty for the whole tree.
+        input_tokens: What the prompt counts.
+        max_output_tokens: The cap on the reply.
+        tokens: What is held.
+    """
+
+    call: int
+    stage: str
+    node: str = ""
+    input_tokens: int
+    max_output_tokens: int
+    tokens: int
+
+    @classmethod
+    def of(cls, reservation: Reservation, *, node: tuple[int, ...] | None = None) -> Reserved:
+        """The event of a reservation just made."""
+        return cls(
+            call=reservation.number,
+            stage=reservation.stage,
+            node=dotted(node or ()),
+            input_tokens=reservation.input_tokens,
+            max_output_tokens=reservation.max_output_tokens,
+            tokens=reservation.tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled(Event):
+    """A call that was sent came back, or failed.
+
+    Attributes:
+        call: Its number.
+        usage: What the ledger settled it at.
+        overdraft_tokens: By how much that exceeds what was held.
+        cached: Whether the reply was taken from a journal and cost nothing.
+        error: Why there is no reply; empty if there is one.
+    """
+
+    call: int
+    usage: Usage
+    overdraft_tokens: int = 0
+    cached: bool = False
+    error: str = ""
+
+    @classmethod
+    def of(cls, reservation: Reservation, usage: Usage | None, *, error: str = "") -> Settled:
+        """The event of a reservation settled at what the provider reports."""
+        return cls(
+            call=reservation.number,
+            usage=reservation.billed(usage),
+            overdraft_tokens=reservation.overdraft_tokens(usage),
+            error=error,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released(Event):
+    """A call was given up at no tokens.
+
+    Attributes:
+        call: Its number.
+        attempted: Whether it was sent, and refused without being billed; it then counts as a call.
+    """
+
+    call: int
+    attempted: bool = False
+
+    @property
+    def usage(self) -> Usage:
+        """What it counts on the bill."""
+        return Usage(calls=int(self.attempted), cost_usd=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read(Event):
+    """A stretch of the document was read verbatim.
+
+    Attributes:
+        node: Id of the smallest node that holds all of it, dotted.
+        source: Name of the file.
+        start: First character in the file's text.
+        end: One past the last.
+        page: Page of its first character; None without pages.
+        tokens: What it counts.
+        relevance: Estimated probability that it holds needed evidence.
+    """
+
+    node: str
+    source: str
+    start: int
+    end: int
+    page: int | None = None
+    tokens: int
+    relevance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedBack(Event):
+    """A grant wasn't used up.
+
+    Attributes:
+        node: Whose, dotted; empty for the whole tree.
+        tokens: How many went back.
+        why: In a few words.
+    """
+
+    node: str
+    tokens: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Something was worse than it might have been: a failed call, a repaired reply, a guess.
+
+    Attributes:
+        what: One sentence for the user.
+    """
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Event):
+    """There is an answer.
+
+    Attributes:
+        text: The answer; empty if abstained.
+        abstained: Whether the evidence didn't support one.
+        confidence: In [0, 1].
+        partial: Whether reading was cut short.
+        citations: As `answer.citations`, each a mapping: quote, source, page, start, end, verified.
+        receipt: What was read, seen coarsely, and not seen, as the answer's receipt writes it.
+    """
+
+    text: str
+    abstained: bool = False
+    confidence: float = 0.0
+    partial: bool = False
+    citations: tuple[Mapping[str, Any], ...] = ()
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Event):
+    """The last event: the ledger as it was left.
+
+    Attributes:
+        usage: Everything billed.
+        by_stage: What each stage was billed.
+        remaining_tokens: What the question didn't need, a kept share included.
+        overdraft_tokens: What providers billed beyond reservations.
+    """
+
+    usage: Usage
+    by_stage: tuple[tuple[str, Usage], ...] = ()
+    remaining_tokens: int = 0
+    overdraft_tokens: int = 0
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> Finished:
+        """The event of a ledger whose calls are all closed."""
+        return cls(
+            usage=ledger.spent,
+            by_stage=ledger.by_stage,
+            remaining_tokens=ledger.remaining_tokens + ledger.kept_tokens,
+            overdraft_tokens=ledger.overdraft_tokens,
+        )
+
+
+KINDS: tuple[type[Event], ...] = (
+    Started,
+    Outlined,
+    Estimated,
+    Allocated,
+    Kept,
+    Reserved,
+    Settled,
+    Released,
+    Read,
+    HandedBack,
+    Noted,
+    Answered,
+    Finished,
+)
+"""Every kind of event, in the order in which a question goes through them."""
