@@ -61,7 +61,7 @@ def compose(
         question: As asked.
         evidence: What was read.
         relevance: Says which evidence to leave out first if the prompt is too long, and how the unread rest looks.
-        max_input_tokens: The most that the prompt may count; evidence is trimmed from the end of its least relevant
+        max_input_tokens: The most that the prompt may count; evidence is trimmed from the edges of its least relevant
             passage until it does.
         max_output_tokens: The most that the reply may count.
         count: The counter of the model that answers.
@@ -127,23 +127,33 @@ def _fitting(
     folder: Path | str | None,
 ) -> tuple[Evidence, Rendered | None, dict[str, Any]]:
     """The evidence that fits, the prompt that shows it, and what that was rendered from; no prompt if none does."""
-    passages = evidence.passages
-    while passages:
-        prompt, variables = _prompt(tree, question, passages, relevance, folder)
-        excess = count(prompt.text) - max_input_tokens
-        if excess <= 0:
-            return _trimmed(evidence, passages), prompt, variables
-        passages = _without_least(tree, relevance, passages, excess)
+    for labelled in (True, False):  # where not even one labelled sentence fits, one without labels may
+        passages = evidence.passages
+        while passages:
+            prompt, variables = _prompt(tree, question, passages, relevance, folder, labelled=labelled)
+            excess = count(prompt.text) - max_input_tokens
+            if excess <= 0:
+                return _trimmed(evidence, passages), prompt, variables
+            passages = _without_least(tree, relevance, passages, excess)
     return _trimmed(evidence, ()), None, {}
 
 
 def _prompt(
-    tree: SummaryTree, question: str, passages: Sequence[Passage], relevance: Relevance, folder: Path | str | None
+    tree: SummaryTree,
+    question: str,
+    passages: Sequence[Passage],
+    relevance: Relevance,
+    folder: Path | str | None,
+    *,
+    labelled: bool = True,
 ) -> tuple[Rendered, dict[str, Any]]:
+    shown = numbered(tree, relevance, passages)
+    if not labelled:
+        shown = [{**passage, "heading": "", "page": None, "context": ""} for passage in shown]
     variables = {
         "question": question,
-        "passages": numbered(tree, relevance, passages),
-        "defaults": _defaults(tree, passages),
+        "passages": shown,
+        "defaults": _defaults(tree, passages) if labelled else "",
     }
     return render("compose", variables, folder=folder), variables
 
@@ -158,14 +168,19 @@ def _defaults(tree: SummaryTree, passages: Sequence[Passage]) -> str:
 def _without_least(
     tree: SummaryTree, relevance: Relevance, passages: Sequence[Passage], excess: int
 ) -> tuple[Passage, ...]:
-    """The passages without `excess` tokens at the end of the least relevant, or without it; of equals the last."""
+    """The passages without `excess` tokens of the least relevant, or without all of it; of equals the last.
+
+    It is cut leaf by leaf at its end, or at its beginning where the leaf there is the less relevant.
+    """
     least = min(range(len(passages)), key=lambda index: (passages[index].relevance, -index))
-    low, high = passages[least].leaves
-    end = high - 1
-    while end > low and int(tree.leaf_edges[high] - tree.leaf_edges[end]) < excess:
-        end -= 1
-    # A passage cut short may have lost what made it relevant; it keeps its place in the order of trimming all the same.
-    short = [replace(passage_of(tree, relevance, low, end), relevance=passages[least].relevance)] if end > low else []
+    whole = passages[least]
+    low, high = whole.leaves
+    while low < high and whole.tokens - int(tree.leaf_edges[high] - tree.leaf_edges[low]) < excess:
+        if relevance.leaf[low] < relevance.leaf[high - 1]:
+            low += 1
+        else:
+            high -= 1
+    short = [passage_of(tree, relevance, low, high)] if low < high else []
     return (*passages[:least], *short, *passages[least + 1 :])
 
 

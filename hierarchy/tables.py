@@ -339,9 +339,9 @@ def _heads_on_top(tree: SummaryTree, low: int) -> list[int]:
 
 def _is_stack(tree: SummaryTree, leaf: int) -> bool:
     """Whether it is heads of several short lines, as narrow columns make them: "November 27,", "2015", "Revenue:"."""
-    lines = tree.leaf_text(leaf).split("\n")[:-1]
+    lines = [line for line in tree.leaf_text(leaf).split("\n") if line.strip()]
     sizes = sorted(map(len, lines))
-    if len(lines) < 2 or lines[-1].rstrip().endswith((".", ";", ",")):
+    if _is_row(tree, leaf) or len(lines) < 2 or lines[-1].rstrip().endswith((".", ";", ",")):
         return False
     return sizes[len(sizes) // 2] <= _STACKED_LINE and sizes[-1] <= _STACKED_LONGEST
 
