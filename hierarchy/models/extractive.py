@@ -89,9 +89,9 @@ class ExtractiveModel:
     - `sentences`: `(start, end, relevance)` each, in characters of `text`; without them its lines are taken.
 
     To `compose` it replies `{"answer", "quotes": [{"source", "text"}], "missing"}`, with quotes best first; without a
-    match, the answer is empty and `missing` holds the question's own words. To `refine` it replies `{"ids": ["1.0"]}`:
-    passage number and place among its sentences, in document order. **A reply never counts more than
-    `max_output_tokens`**: whole quotes are left out until it fits.
+    match, the answer is empty and `missing` holds the question's own words. To `refine` it replies
+    `{"quotes": [{"source", "text"}]}`, in document order. **A reply never counts more than `max_output_tokens`**: whole
+    quotes are left out until it fits, the worst first.
 
     Args:
         count: Counts prompts and replies.
@@ -143,8 +143,11 @@ class ExtractiveModel:
         low, high = 0, len(kept)
         while low < high:  # the most of the best that fit
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if self.count(_ids(kept[:middle])) <= most else (low, middle - 1)
-        return cut_to(_ids(kept[:low]), most, self.count)
+            low, high = (middle, high) if self.count(_copied(kept[:middle])) <= most else (low, middle - 1)
+        if low:
+            return _copied(kept[:low])
+        short = next((one for one in kept if self.count(_copied([one])) <= most), None)
+        return cut_to(_copied([short] if short else []), most, self.count)
 
 
 def _sentences(passages: Iterable[Mapping[str, Any]]) -> Iterator[_Sentence]:
@@ -227,15 +230,19 @@ def _reply(quotes: Sequence[_Sentence]) -> str:
     return _json(
         {
             "answer": "\n".join(line for line in lines if line),
-            "quotes": [{"source": quote.passage, "text": quote.text} for quote in quotes],
+            "quotes": _quotes(quotes),
             "missing": "",
         }
     )
 
 
-def _ids(sentences: Iterable[_Sentence]) -> str:
-    ordered = sorted((sentence.passage, sentence.place) for sentence in sentences)
-    return _json({"ids": [f"{passage}.{place}" for passage, place in ordered]})
+def _copied(sentences: Iterable[_Sentence]) -> str:
+    ordered = sorted(sentences, key=lambda sentence: (sentence.passage, sentence.place))
+    return _json({"quotes": _quotes(ordered)})
+
+
+def _quotes(sentences: Iterable[_Sentence]) -> list[dict[str, int | str]]:
+    return [{"source": sentence.passage, "text": sentence.text} for sentence in sentences]
 
 
 def _line(text: str) -> str:

@@ -130,26 +130,37 @@ class TestCompose:
 
 
 class TestRefine:
-    def test_names_what_is_worth_keeping(self):
-        """It returns passage number and place of the sentences that matter, in document order."""
-        ids = reply(QUESTION, RISKS, CASH_FLOW, stage="refine")["ids"]
-        assert "1.1" in ids
-        assert "2.0" not in ids
-        assert ids == sorted(ids)
+    def test_copies_what_is_worth_keeping(self):
+        """It quotes the sentences that matter as a language model is asked to, verbatim and in document order."""
+        quotes = reply(QUESTION, CASH_FLOW, RISKS, stage="refine")["quotes"]
+        texts = [quote["text"] for quote in quotes]
+        assert {"source": 1, "text": CASH_FLOW["text"][29:103].strip()} in quotes
+        assert not any("weather" in text for text in texts)
+        assert texts == sorted(texts, key=(CASH_FLOW["text"] + RISKS["text"]).index)
+        assert all(quote["text"] in (CASH_FLOW, RISKS)[quote["source"] - 1]["text"] for quote in quotes)
 
     def test_keeps_nothing_of_nothing(self):
         """A branch without a match comes back with an empty list."""
-        assert reply("Who won the football cup in Uruguay?", RISKS, stage="refine")["ids"] == []
+        assert reply("Who won the football cup in Uruguay?", RISKS, stage="refine")["quotes"] == []
 
     def test_the_best_survive_a_small_cap(self):
-        """When not all ids fit, those of the best sentences are kept."""
+        """When not all quotes fit, whole ones are dropped, the worst first."""
         passage = {
             "n": 1,
             "text": "".join(f"Dose {n}\n" for n in range(10)),
             "sentences": [(7 * n, 7 * n + 6, 0.9 if n == 7 else 0.6) for n in range(10)],
         }
-        most = count_tokens('{"ids": ["1.7"]}')
-        assert reply("Which dose?", passage, stage="refine", most=most)["ids"] == ["1.7"]
+        best = {"source": 1, "text": "Dose 7"}
+        most = count_tokens(json.dumps({"quotes": [best]}))
+        assert reply("Which dose?", passage, stage="refine", most=most)["quotes"] == [best]
+        assert len(reply("Which dose?", passage, stage="refine", most=2 * most)["quotes"]) == 2
+
+    def test_a_short_quote_is_taken_where_the_best_is_too_long(self):
+        """One sentence too long for the cap doesn't cost the others."""
+        long = "The dose of aspirin " + "and so on " * 60 + "ended."
+        passage = {"n": 1, "text": f"{long}\nAspirin dose 5 mg.", "relevance": 0.6}
+        quotes = reply("What was the dose of aspirin?", passage, stage="refine", most=40)["quotes"]
+        assert quotes == [{"source": 1, "text": "Aspirin dose 5 mg."}]
 
 
 class TestBill:
