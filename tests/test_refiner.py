@@ -84,7 +84,7 @@ def test_reading_keeps_to_its_tokens_and_grants(drawn, tokens, name, min_worth):
 
 
 @given(estimates(), st.integers(0, 300), st.integers(0, 300), st.sampled_from([0.0, 0.3]))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_more_tokens_never_lose_a_leaf(drawn, fewer, more, min_worth):
     """Monotone with the default policy, repetitions, gaps of furniture and the worth floor included."""
     tree, relevance = drawn
@@ -111,7 +111,7 @@ def repetitive(draw):
 
 
 @given(repetitive(), st.integers(0, 200), st.integers(0, 100))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_more_tokens_never_lose_a_leaf_of_a_text_that_repeats_itself(drawn, fewer, more):
     """Whatever is handed back: monotone, and no sentence is read twice unless all is read."""
     tree, relevance = drawn
