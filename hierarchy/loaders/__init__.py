@@ -99,7 +99,7 @@ def from_langchain(documents: Iterable[Any]) -> Document:
         raise DocumentEmpty(
             f"None of the {len(groups) + empty:,} documents holds text.", "Check the loader they come from."
         )
-    notes = (f"Left out {empty:,} documents without text.",) if empty else ()
+    notes = (f"Left out what holds no text: {empty:,}.",) if empty else ()
     return Document(name="documents", media="folder", parts=_uniquely_named(parts), notes=notes)
 
 

@@ -266,14 +266,10 @@ def _gathered(name: str, found: _Found, progress: Progress | None) -> Document:
 
 def _folder_notes(found: _Found) -> Iterator[str]:
     for what, count in sorted(found.skipped.items()):
-        yield f"Skipped {count:,} {'entry' if count == 1 else 'entries'} {_which(what)}."
+        yield f"Skipped {count:,} {what}."
     yield from found.left_out[:_NOTED]
     if len(found.left_out) > _NOTED:
         yield f"Left out {len(found.left_out) - _NOTED:,} more files that couldn't be read."
-
-
-def _which(what: str) -> str:
-    return "that are hidden" if what == "hidden" else what if what.startswith("of") else f"that are {what}"
 
 
 def _nested(documents: Sequence[Document], prefix: str) -> tuple[Document, ...]:

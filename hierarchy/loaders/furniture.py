@@ -1,7 +1,7 @@
 """Running headers, footers and page numbers: what stands at the edge of many pages.
 
-Recognised by repetition: the same line, its digits masked, among the first or last lines of several pages; and a bare
-number that keeps its distance from the page's own number.
+Recognised by repetition: the same line, but for the page's number, among the first or last lines of several pages; and
+a bare number that keeps its distance from the page's index.
 
 Owns that judgement only. Knows pages as lists of lines, whatever they were read from.
 """
@@ -12,13 +12,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from hierarchy.loaders.tables import numeric_cells
+
 __all__ = ["furniture_lines", "page_number_offset"]
 
 _EDGE = 4
 _LONGEST = 130
 _SHARE = 0.08
 _FEWEST = 3
-_DIGITS = re.compile(r"\d+")
+_CELLS = 2
+_SENTENCE = 80
 _NUMBER = re.compile(r"(?:page\s+)?[-–—|\s]*(\d{1,4})[-–—|\s]*", re.IGNORECASE)
 _BACK_LINK = re.compile(r"(?:back to |return to )?(?:table of contents|index)", re.IGNORECASE)
 
@@ -47,16 +50,19 @@ def _edge_number(line: str) -> int | None:
 def furniture_lines(pages: Sequence[Sequence[str]]) -> list[list[int]]:
     """For each page, the lines that are furniture, ascending; always a run from its top and a run from its bottom."""
     numbered = _numbered(pages)
+    offset = page_number_offset(pages)
     counts: Counter[str] = Counter()
-    for lines in pages:
-        counts.update({_mask(lines[at]) for side in _edges(lines) for at in side})
+    for index, lines in enumerate(pages):
+        counts.update({_mask(lines[at], index, offset) for side in _edges(lines) for at in side})
     needed = max(_FEWEST, _SHARE * len(pages))
     found = []
     for index, lines in enumerate(pages):
         hits: set[int] = set()
         for side in _edges(lines):
             for at in side:
-                if not _is_furniture(lines[at].strip(), index, numbered, counts, needed):
+                if not _is_furniture(
+                    lines[at].strip(), _mask(lines[at], index, offset), index, numbered, counts, needed
+                ):
                     break
                 hits.add(at)
         found.append(sorted(hits))
@@ -68,11 +74,13 @@ def _edges(lines: Sequence[str]) -> Iterator[list[int]]:
     shown = [at for at in range(min(len(lines), 4 * _EDGE)) if lines[at].strip()][:_EDGE]
     yield shown
     tail = range(len(lines) - 1, max(-1, len(lines) - 1 - 4 * _EDGE), -1)
-    yield [at for at in tail if lines[at].strip() and at not in shown][:_EDGE]
+    yield [at for at in tail if lines[at].strip()][:_EDGE]
 
 
-def _mask(line: str) -> str:
-    return _DIGITS.sub("#", " ".join(line.lower().split())[: _LONGEST + 1])
+def _mask(line: str, page: int, offset: int | None) -> str:
+    """A line in lower case with the page's own number taken out; other numbers tell one line from another."""
+    line = " ".join(line.lower().split())[: _LONGEST + 1]
+    return line if offset is None else re.sub(rf"\b{page - offset}\b", "#", line)
 
 
 def _numbered(pages: Sequence[Sequence[str]]) -> list[set[int]]:
@@ -91,12 +99,14 @@ def _numbered(pages: Sequence[Sequence[str]]) -> list[set[int]]:
     return [own & (before | after | common) for own, before, after in around]
 
 
-def _is_furniture(line: str, page: int, numbered: Sequence[set[int]], counts: Counter[str], needed: float) -> bool:
+def _is_furniture(
+    line: str, masked: str, page: int, numbered: Sequence[set[int]], counts: Counter[str], needed: float
+) -> bool:
     if match := _NUMBER.fullmatch(line):
         return page - int(match[1]) in numbered[page]
-    if len(line) > _LONGEST:
+    if len(line) > _LONGEST or numeric_cells(line) >= _CELLS:
+        return False  # column heads come again on every page of a long table
+    if len(line) > _SENTENCE and line.endswith("."):
         return False
     # A contents page has its own title; elsewhere these words are a link back to it.
-    if _BACK_LINK.fullmatch(line):
-        return counts[_mask(line)] >= _FEWEST
-    return counts[_mask(line)] >= needed
+    return counts[masked] >= (_FEWEST if _BACK_LINK.fullmatch(line) else needed)

@@ -34,6 +34,7 @@ _EXHIBIT = re.compile(
     r"(?:EXHIBIT|SCHEDULE|APPENDIX|ANNEX|ATTACHMENT|ADDENDUM|Exhibit|Schedule|Appendix|Annex|Attachment|Addendum)\s+"
     r"[\"“]?(?:[A-Z]{1,2}(?:[-.]?\d{1,3})?|\d{1,3}(?:[.-]\d{1,3})*(?:[-.]?[A-Z])?|[IVX]+)[\"”]?(?![\w])"
 )
+_NAMED_BEGIN = frozenset("ar ch pa bo ti ex sc ap an at ad it no se".split())
 _ITEM = re.compile(r"(?:ITEM|Item)\s+\d{1,2}[A-C]?\b(?:[.:—–-]|\s)*")
 _NOTE = re.compile(r"(?:NOTE|Note)\s+\d{1,2}[A-Z]?\b(?:[.:—–-]|\s)*")
 _SECTION = re.compile(r"(?:SECTION|Section|§)\s*(\d{1,3}(?:\.\d{1,3}){0,3})\.?(?=\s|$)")
@@ -123,20 +124,27 @@ def heading_of(line: str) -> Heading | None:
 
 
 def _named(text: str) -> Heading | None:
-    for pattern, rank in ((_ARTICLE, PART), (_EXHIBIT, EXHIBIT), (_ITEM, ITEM), (_NOTE, NOTE)):
-        if match := pattern.match(text):
-            return _made(text, rank) if _rest_is_title(text[match.end() :]) else None
-    if match := _SECTION.match(text):
-        return _run_in(text, match, NUMBER + match[1].count("."))
+    # Nearly all lines are prose: a look at two letters spares them all patterns but the last.
+    if text[:2].lower() in _NAMED_BEGIN:
+        for pattern, rank in ((_ARTICLE, PART), (_EXHIBIT, EXHIBIT), (_ITEM, ITEM), (_NOTE, NOTE)):
+            if match := pattern.match(text):
+                return _made(text, rank) if _rest_is_title(text[match.end() :]) else None
+        if match := _SECTION.match(text):
+            return _run_in(text, match, NUMBER + match[1].count("."))
+    return _statement_or_topic(text)
+
+
+def _statement_or_topic(text: str) -> Heading | None:
+    if len(text) > 120:
+        return None
+    lower = text.lower()
+    short = len(text) < 60
+    if not short and "statement" not in lower and "balance" not in lower and "report" not in lower:
+        return None
     bare = _bare(text).strip(" .:")
-    if len(bare) < 110:
-        if _STATEMENT.fullmatch(bare) and titled(bare) and not bare[-1:].isdigit():
-            return _made(bare, STATEMENT)
-        if _REPORT.fullmatch(bare) and titled(bare):
-            return _made(bare, STATEMENT)
-        if len(bare) < 60 and _TOPIC.fullmatch(bare) and titled(bare):
-            return _made(bare, TOPIC)
-    return None
+    if _STATEMENT.fullmatch(bare) or _REPORT.fullmatch(bare):
+        return _made(bare, STATEMENT) if titled(bare) and not bare[-1].isdigit() else None
+    return _made(bare, TOPIC) if short and _TOPIC.fullmatch(bare) and titled(bare) else None
 
 
 def _numbered(text: str) -> Heading | None:

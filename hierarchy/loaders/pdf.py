@@ -35,6 +35,8 @@ _FEW_CHARACTERS = 8
 _END_SEARCHED = 2_048
 _STYLED_PAGES = 400
 _LEAST_CONTENTS = 4
+_FORCE_BOLD = 1 << 18  # PDF 32000, table 123
+_FONT_NAME = 128
 
 
 def read_pdf(
@@ -191,7 +193,7 @@ def _assembled(pdf: PdfDocument, name: str, pages: Sequence[Sequence[str]], note
         name=name,
         text="".join(texts),
         media="pdf",
-        sections=sections(lined, contents, lambda: _styled(pdf), at),
+        sections=sections(lined, contents, lambda: _styled(pdf, pages), at),
         pages=tuple(spans),
         rows=_spans(line for lines in lined for line in lines if line.row),
         furniture=_spans(line for lines in lined for line in lines if line.furniture),
@@ -222,10 +224,12 @@ def _contents(pdf: PdfDocument, pages: Sequence[Sequence[str]]) -> Contents:
     return Contents(best.entries, from_links.listed_on | from_print.listed_on)
 
 
-def _styled(pdf: PdfDocument) -> list[Styled]:
+def _styled(pdf: PdfDocument, pages: Sequence[Sequence[str]]) -> list[Styled]:
     """Lines that are larger or bolder than the body of the text."""
     styles: list[tuple[int, str, float, bool]] = []
     for index in range(min(len(pdf), _STYLED_PAGES)):
+        if not pages[index]:
+            continue  # blank, or it failed before
         page = pdf[index]
         textpage = page.get_textpage()
         styles += [(index, *style) for style in _line_styles(textpage)]
@@ -272,5 +276,14 @@ def _line_styles(textpage: PdfTextPage) -> Iterator[tuple[str, float, bool]]:
         if text:
             first = at + line.index(text[0])
             size = round(2 * pdfium.FPDFText_GetFontSize(textpage.raw, first)) / 2
-            yield text, size, pdfium.FPDFText_GetFontWeight(textpage.raw, first) >= 600
+            yield text, size, _is_bold(textpage.raw, first)
         at += len(line) + 1
+
+
+def _is_bold(textpage: object, index: int) -> bool:
+    """Whether a character is bold by its font's name or flags; most files leave the weight out."""
+    import pypdfium2.raw as pdfium
+
+    name, flags = ctypes.create_string_buffer(_FONT_NAME), ctypes.c_int(0)
+    pdfium.FPDFText_GetFontInfo(textpage, index, name, _FONT_NAME, ctypes.byref(flags))
+    return bool(flags.value & _FORCE_BOLD) or any(word in name.value.lower() for word in (b"bold", b"black", b"heavy"))

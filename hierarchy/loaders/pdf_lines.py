@@ -25,7 +25,7 @@ _LEADERS = re.compile(r"(?:[.…·]\s?){4,}|…{2,}|_{6,}")
 _GONE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\xad\u200b-\u200d\u2060\ufeff\uffff]")
 _SYMBOLS = str.maketrans({"\uf0b7": "•", "\uf0a7": "▪", "\uf0a8": "□", "\uf0fe": "☒"})
 _LONE = re.compile(r"[$€£(]?\s?-?\(?[$€£]?\d[\d,.]*\)?\s?[%)]{0,2}|[—–-]|\$|%|\)")
-_HYPHENATED = re.compile(rf"(\w*)\s?{HYPHEN}\s?(\w*)")
+_HYPHENATED = re.compile(rf"(\w*){HYPHEN}(\w*)")
 _MONTH_OR_YEAR = re.compile(
     r"(?:19|20)\d\d|\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\b",
     re.IGNORECASE,

@@ -142,7 +142,7 @@ def _heading_at(text: str, lines: Sequence[str], index: int) -> Heading | None:
     if not (first.isupper() or first.isdigit() or first == "§"):
         return None
     whole = len(lines[index]) < _LONGEST
-    if whole and _CONTENTS_ENTRY.search(text):
+    if whole and text[-1].isdigit() and _CONTENTS_ENTRY.search(text):
         return None
     if heading := heading_of(text if whole else text[:_RUN_IN]):
         return replace(heading, rank=LABEL) if heading.rank == TOPIC else heading
