@@ -156,10 +156,12 @@ class Report:
 REPORTS: Mapping[str, Report] = MappingProxyType(
     {
         "financial": Report(
-            sample="annual_report.pdf", question="How much cash did the company spend on capex in fiscal 2024?"
+            sample="annual_report.pdf",
+            question="What dividend per share will stockholders be paid in December 2025?",
         ),
         "medical": Report(
-            sample="patient_chart.md", question="What did he weigh when he went home after the first admission?"
+            sample="patient_chart.md",
+            question="Was the stomach infected with Helicobacter in 2021, and why do two tests disagree?",
         ),
     }
 )

@@ -81,11 +81,9 @@ def show_json(value: Any) -> None:
 
 def show_note(text: str) -> None:
     """Tell the user something beside the result."""
-    from rich.text import Text
-
     from hierarchy.viewer.text import plain
 
-    _console(sys.stderr).print(Text(plain(text)))
+    click.echo(plain(text), err=True)
 
 
 def show_error(kind: str, message: str, hint: str, *, as_json: bool) -> None:
@@ -93,15 +91,16 @@ def show_error(kind: str, message: str, hint: str, *, as_json: bool) -> None:
     if as_json:
         show_json({"error": {"kind": kind, "message": message, "hint": hint}})
         return
-    from rich.padding import Padding
     from rich.text import Text
 
     from hierarchy.viewer.text import plain
 
     console = _console(sys.stderr)
-    console.print(Text.assemble(("Error: ", "bold red"), plain(message)) if kind != "Interrupted" else Text(message))
+    lead = ("", "") if kind == "Interrupted" else ("Error: ", "bold red")
+    # Unwrapped: a path or a command in it stays whole, to be copied.
+    console.print(Text.assemble(lead, plain(message)), soft_wrap=True)
     if hint:
-        console.print(Padding(Text(plain(hint)), (0, 0, 0, 2), expand=False))
+        console.print(Text(f"  {plain(hint)}"), soft_wrap=True)
 
 
 @contextmanager

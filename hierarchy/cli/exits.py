@@ -54,7 +54,7 @@ class Commands(click.Group):
     def main(
         self,
         args: Sequence[str] | None = None,
-        prog_name: str | None = None,
+        prog_name: str | None = None,  # noqa: ARG002 - it is `hierarchy` however it was started
         complete_var: str | None = None,
         standalone_mode: bool = True,  # noqa: ARG002 - click's, which is never asked: its exit codes collide with ours
         **extra: Any,
@@ -66,7 +66,7 @@ class Commands(click.Group):
         debug = "--debug" in options or os.environ.get("HIERARCHY_DEBUG", "0") not in ("", "0")
         console.prepare_streams()
         try:
-            sys.exit(super().main(args, prog_name or "hierarchy", complete_var, False, **extra) or Exit.DONE)
+            sys.exit(super().main(args, "hierarchy", complete_var, False, **extra) or Exit.DONE)
         except Exception as error:
             if debug and not isinstance(error, click.ClickException | click.Abort):
                 raise

@@ -187,32 +187,29 @@ class Branched:
     pages: tuple[int, int] | None
 
 
-def branches(grants: Sequence[GrantLine], most: int = _MOST_BRANCHES) -> tuple[Branched, ...]:
+def branches(grants: Sequence[GrantLine]) -> tuple[Branched, ...]:
     """The grants by branch of the tree, the largest first; ties in order of grants.
 
-    Args:
-        grants: The grants.
-        most: The largest branches are split further while there are no more than this. All under the root are shown,
-            however many.
+    Branches are the children of the root, but one that got more than a third of all tokens is taken apart, so that
+    what is shown tells branches from each other.
 
     Example:
         >>> cash = GrantLine(node="0.2.1", title="Notes › Cash", tokens=30)
         >>> debt = GrantLine(node="0.2.4.0", title="Notes › Debt", tokens=50)
-        >>> [(one.node, one.tokens, one.title) for one in branches([cash, debt], most=1)]
-        [('0.2', 80, 'Notes')]
+        >>> lead = GrantLine(node="0.0", title="Business", tokens=200)
+        >>> [(one.node, one.tokens, one.title) for one in branches([cash, debt, lead])]
+        [('0.0', 200, 'Business'), ('0.2', 80, 'Notes')]
     """
-    found = _split("0", grants)
-    while splittable := [node for node, lines in found.items() if len(lines) > 1]:
-        for node in sorted(splittable, key=lambda node: -_granted(found[node])):
-            finer = _split(node, found[node])
-            if node not in finer and len(found) + len(finer) - 1 <= most:
-                found = {**{each: lines for each, lines in found.items() if each != node}, **finer}
-                break
+    order = {id(grant): place for place, grant in enumerate(grants)}
+    pending, found = list(_split("0", grants).items()), []
+    while pending:
+        node, lines = pending.pop()
+        finer = _split(node, lines)
+        if len(lines) > 1 and 3 * _granted(lines) > _granted(grants) and node not in finer:
+            pending += finer.items()
         else:
-            break
-    order = {grant.node: place for place, grant in reversed(list(enumerate(grants)))}
-    largest = sorted(found, key=lambda node: (-_granted(found[node]), min(order[each.node] for each in found[node])))
-    return tuple(_branched(node, found[node]) for node in largest)
+            found.append((-_granted(lines), min(order[id(line)] for line in lines), node, lines))
+    return tuple(_branched(node, lines) for *_, node, lines in sorted(found, key=lambda one: one[:2]))
 
 
 def _split(node: str, grants: Iterable[GrantLine]) -> dict[str, list[GrantLine]]:
@@ -247,7 +244,7 @@ def grants_view(trace: Trace, most: int = _MOST_BRANCHES) -> RenderableType | No
     allocated = _last(trace.of(Allocated))
     if allocated is None:
         return None
-    found = branches(allocated.grants, most)
+    found = branches(allocated.grants)
     table = _table("tokens", "", "gain", "grants", "pages", "branch", "about")
     largest = max((one.tokens for one in found), default=1)
     for one in found[:most]:
