@@ -131,10 +131,12 @@ def _fitting(
         passages = evidence.passages
         while passages:
             prompt, variables = _prompt(tree, question, passages, relevance, folder, labelled=labelled)
-            excess = count(prompt.text) - max_input_tokens
-            if excess <= 0:
+            size = count(prompt.text)
+            if size <= max_input_tokens:
                 return _trimmed(evidence, passages), prompt, variables
-            passages = _without_least(tree, relevance, passages, excess)
+            # Labels go with the passages that go: text is cut in proportion, so as not to cut more than is needed.
+            excess = (size - max_input_tokens) * sum(passage.tokens for passage in passages) // size
+            passages = _without_least(tree, relevance, passages, max(1, excess))
     return _trimmed(evidence, ()), None, {}
 
 
@@ -166,22 +168,27 @@ def _defaults(tree: SummaryTree, passages: Sequence[Passage]) -> str:
 
 
 def _without_least(
-    tree: SummaryTree, relevance: Relevance, passages: Sequence[Passage], excess: int
+    tree: SummaryTree, relevance: Relevance, passages: Sequence[Passage], tokens: int
 ) -> tuple[Passage, ...]:
-    """The passages without `excess` tokens of the least relevant, or without all of it; of equals the last.
+    """The passages without at least so many tokens of the least relevant; of equals the last go first.
 
-    It is cut leaf by leaf at its end, or at its beginning where the leaf there is the less relevant.
+    A passage is cut leaf by leaf at its end, or at its beginning where the leaf there is the less relevant.
     """
-    least = min(range(len(passages)), key=lambda index: (passages[index].relevance, -index))
-    whole = passages[least]
-    low, high = whole.leaves
-    while low < high and whole.tokens - int(tree.leaf_edges[high] - tree.leaf_edges[low]) < excess:
-        if relevance.leaf[low] < relevance.leaf[high - 1]:
-            low += 1
-        else:
-            high -= 1
-    short = [passage_of(tree, relevance, low, high)] if low < high else []
-    return (*passages[:least], *short, *passages[least + 1 :])
+    kept = dict(enumerate(passages))
+    for index in sorted(kept, key=lambda index: (passages[index].relevance, -index)):
+        if tokens <= 0:
+            break
+        whole = kept.pop(index)
+        low, high = whole.leaves
+        while low < high and whole.tokens - int(tree.leaf_edges[high] - tree.leaf_edges[low]) < tokens:
+            if relevance.leaf[low] < relevance.leaf[high - 1]:
+                low += 1
+            else:
+                high -= 1
+        if low < high:
+            kept[index] = passage_of(tree, relevance, low, high)
+        tokens -= whole.tokens - int(tree.leaf_edges[high] - tree.leaf_edges[low])
+    return tuple(kept[index] for index in sorted(kept))
 
 
 def _trimmed(evidence: Evidence, passages: Sequence[Passage]) -> Evidence:
