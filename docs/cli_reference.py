@@ -28,7 +28,8 @@ def reference(main: click.Command) -> str:
     """The help of every command as Markdown."""
     parts = []
     for path, command in commands(main, "hierarchy"):
-        context = click.Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH)
+        settings = {**main.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+        context = click.Context(command, info_name=path, **settings)
         help_text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
         parts.append(f"## `{path}`\n\n```text\n{help_text}\n```\n")
     return "\n".join(parts)

@@ -69,7 +69,7 @@ def said(record: Mapping[str, Any]) -> RenderableType:
         return block("No answer", Text(text), *_missing(record), style="bold yellow")
     heading = "Answer (reading was cut short)" if record.get("partial") else "Answer"
     confidence = Text(f"confidence {record.get('confidence', 0.0):.2f}", style="dim")
-    return block(heading, Text(text, style="bold green"), confidence, *_missing(record))
+    return block(heading, Text(text, style="green"), confidence, *_missing(record))
 
 
 def quotes(citations: Sequence[Mapping[str, Any]]) -> RenderableType | None:
@@ -113,7 +113,7 @@ def receipt_view(receipt: Mapping[str, Any], strip: Strip | None = None) -> Rend
     if not whole:
         return None
     read, coarse = int(receipt.get("read_tokens", 0)), int(receipt.get("coarse_tokens", 0))
-    line = Text(f"{percent(read / whole)} read", style="green")
+    line = Text.assemble((f"{percent(read / whole)} read", "green"))
     line.append(f" ({read:,} of {tokens(whole)})", style="dim")
     if coarse:
         line.append(f" · {percent(coarse / whole)} seen as summaries")

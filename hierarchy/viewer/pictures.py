@@ -31,12 +31,12 @@ _TEMPLATE = """\
 <svg class="terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
   <style>
     .{unique_id}-matrix {{
-      font-family: ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace;
+      font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace;
       font-size: {char_height}px;
       line-height: {line_height}px;
       font-variant-east-asian: full-width;
     }}
-    .{unique_id}-title {{ font-size: 18px; font-family: system-ui, sans-serif; }}
+    .{unique_id}-title {{ font-size: 18px; font-family: sans-serif; }}
     {styles}
   </style>
   <defs>
