@@ -20,16 +20,22 @@ from typing import Any
 from hierarchy.calls import Outcome, Request
 from hierarchy.errors import Unavailable
 from hierarchy.models.local import cut_to, local_outcome
+from hierarchy.relevance.question import Question, parse
 from hierarchy.terms import INSTRUCTION_WORDS, STOPWORDS, terms
 from hierarchy.tokens import Counter, count_tokens
 
 __all__ = ["ExtractiveModel"]
 
 _MOST_QUOTES = 4
-# How much the caller's estimate weighs against the words of the question that a sentence holds itself.
-_RELEVANCE_WEIGHT = 0.6
+# How much the caller's estimate weighs against the words of the question that a sentence holds itself. Its square root
+# is taken: where everything looks hardly relevant, which looks less so still tells.
+_RELEVANCE_WEIGHT = 0.7
 # A word of the question that stands only in a row's column heads or heading counts as half said.
 _CONTEXT_WEIGHT = 0.5
+# A title repeats the question's words and answers nothing. A row answers who asks for a number, one of the year asked
+# for still better.
+_TITLE_WEIGHT = 0.5
+_ROW_WEIGHT = 1.2
 # A further quote, or a sentence to keep for later, must be so good in relation to the best one. On the bundled reports
 # a second half as good as the first holds the evidence often enough to be worth its line.
 _NEARLY = 0.5
@@ -39,9 +45,11 @@ _SAME = 0.8
 # An answer needs one sentence that holds a fifth of what the question says, or that the caller believes in. Less, and
 # questions about other documents are answered too; more, and those in other words than the document's are not.
 _MIN_OVERLAP = 0.2
-_MIN_RELEVANCE = 0.5
+_MIN_RELEVANCE = 0.3
+_TITLE_CHARACTERS = 80
 
 _QUESTION_WORD = re.compile(r"[^\W_]+(?:[.,'’-][^\W_]+)*")
+_NO_TITLE = re.compile(r"\d|^[-*•|]|[.!?;:]\W*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +59,8 @@ class _Sentence:
     passage: int  # the number that the prompt gives its passage
     place: int  # its place in the passage
     text: str
-    heading: str
-    context: str
+    section: str  # titles of the sections it stands in
+    context: str  # a row's column heads and unit
     relevance: float
     own: frozenset[str]
     around: frozenset[str]
@@ -60,10 +68,22 @@ class _Sentence:
     @property
     def lead(self) -> str:
         """What a row's numbers need to be understood; nothing for prose."""
-        if not self.context or not any(mark.isdigit() for mark in self.text):
+        if not self.is_row:
             return ""
-        section = self.heading.rsplit(" › ", 1)[-1]
+        section = self.section.rsplit(" › ", 1)[-1]
         return _line(f"{section} — {self.context}" if section else self.context)
+
+    @property
+    def is_row(self) -> bool:
+        return bool(self.context) and any(mark.isdigit() for mark in self.text)
+
+    @property
+    def is_title(self) -> bool:
+        """Whether it names what follows: marked as a heading, a title known already, or a bare line of words."""
+        if self.is_row:
+            return False
+        named = self.text.startswith("#") or _line(self.text) in self.section
+        return named or (len(self.text) < _TITLE_CHARACTERS and not _NO_TITLE.search(self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +94,7 @@ class _Scored:
 
     @property
     def matches(self) -> bool:
-        return self.overlap >= _MIN_OVERLAP or self.sentence.relevance >= _MIN_RELEVANCE
+        return self.overlap >= _MIN_OVERLAP or self.sentence.relevance > _MIN_RELEVANCE
 
 
 class ExtractiveModel:
@@ -85,8 +105,10 @@ class ExtractiveModel:
 
     - `n`: its number in the prompt; `text`: verbatim
     - `heading`, `context`: where it stands; for table rows, column heads and unit. May be missing.
+    - `section`: the heading in full where `heading` is shortened. May be missing.
     - `relevance`: estimated for the whole passage, in [0, 1]. May be missing.
     - `sentences`: `(start, end, relevance)` each, in characters of `text`; without them its lines are taken.
+    - `contexts`: column heads and unit of each sentence that is a row, else ""; without them `context` is every row's.
 
     To `compose` it replies `{"answer", "quotes": [{"source", "text"}], "missing"}`, with quotes best first; without a
     match, the answer is empty and `missing` holds the question's own words. To `refine` it replies
@@ -153,20 +175,22 @@ class ExtractiveModel:
 def _sentences(passages: Iterable[Mapping[str, Any]]) -> Iterator[_Sentence]:
     for passage in passages:
         text = str(passage["text"])
-        heading, context = str(passage.get("heading") or ""), str(passage.get("context") or "")
-        around = frozenset(terms(f"{heading} {context}"))
-        for place, (start, end, relevance) in enumerate(passage.get("sentences") or _lines(passage, text)):
+        section, shared = str(passage.get("section") or passage.get("heading") or ""), str(passage.get("context") or "")
+        around = frozenset(terms(f"{section} {shared}"))
+        bounds = list(passage.get("sentences") or _lines(passage, text))
+        contexts = passage.get("contexts") or [shared] * len(bounds)
+        for place, ((start, end, relevance), context) in enumerate(zip(bounds, contexts, strict=True)):
             quote = text[start:end].strip()
             if quote:
                 yield _Sentence(
                     passage=int(passage["n"]),
                     place=place,
                     text=quote,
-                    heading=heading,
+                    section=section,
                     context=context,
                     relevance=float(relevance),
                     own=frozenset(terms(quote)),
-                    around=around,
+                    around=around if context in ("", shared) else around.union(terms(context)),
                 )
 
 
@@ -179,6 +203,7 @@ def _lines(passage: Mapping[str, Any], text: str) -> Iterator[tuple[int, int, fl
 
 def _ranked(question: str, sentences: Sequence[_Sentence]) -> list[_Scored]:
     """All sentences, best first: the caller's estimate blended with the share of the question that each says."""
+    parsed = parse(question)
     asked = frozenset(terms(" ".join(_asked(question))))
     said = Tally(term for sentence in sentences for term in sentence.own | sentence.around)
     weights = {term: math.log(1 + (len(sentences) + 1) / (said[term] + 1)) for term in sorted(asked)}
@@ -188,9 +213,19 @@ def _ranked(question: str, sentences: Sequence[_Sentence]) -> list[_Scored]:
         own = sum(weights[term] for term in weights if term in sentence.own)
         near = sum(weights[term] for term in weights if term in sentence.around - sentence.own)
         overlap = (own + _CONTEXT_WEIGHT * near) / total
-        score = _RELEVANCE_WEIGHT * sentence.relevance + (1 - _RELEVANCE_WEIGHT) * overlap
+        score = _RELEVANCE_WEIGHT * math.sqrt(sentence.relevance) + (1 - _RELEVANCE_WEIGHT) * overlap
+        score *= _form_weight(sentence, parsed)
         scored.append(_Scored(sentence=sentence, overlap=overlap if own else 0.0, score=score))
     return sorted(scored, key=lambda each: -each.score)  # stable: ties stay in document order
+
+
+def _form_weight(sentence: _Sentence, question: Question) -> float:
+    """How well a sentence's form suits what is asked."""
+    if sentence.is_title:
+        return _TITLE_WEIGHT
+    if not sentence.is_row or not question.wants_number:
+        return 1.0
+    return _ROW_WEIGHT ** (2 if any(year in sentence.context for year in question.years) else 1)
 
 
 def _asked(question: str) -> list[str]:

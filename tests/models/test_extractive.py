@@ -99,6 +99,23 @@ class TestCompose:
         assert reply("How much capital expenditure?", passage)["quotes"]
         assert not reply("How much capital expenditure?", {**passage, "sentences": [(0, 25, 0.2)]})["quotes"]
 
+    @pytest.mark.parametrize("title", ["## 3 May. Aspirin dose", "Aspirin dose", "Item 4. Aspirin dose in 2021"])
+    def test_a_title_answers_nothing(self, title):
+        """A line that only names what follows comes after a sentence that says it, however alike the words."""
+        text = f"{title}\nThe patient takes a low dose of aspirin."
+        passage = {"n": 1, "text": text, "relevance": 0.4, "section": "Item 4. Aspirin dose in 2021"}
+        assert reply("Which aspirin dose?", passage)["quotes"][0]["text"].startswith("The patient")
+
+    def test_a_number_is_sought_in_rows_of_the_year_asked(self):
+        """Of rows equal in words and relevance the one whose own heads hold the year; prose before either if no number
+        is asked."""
+        text = "Warranty expense rose.\nWarranty expense 48.3\nWarranty expense 51.2"
+        passage = {"n": 1, "text": text, "relevance": 0.4, "contexts": ["", "2023", "2024"]}
+        read = reply("How much was warranty expense in 2024?", passage)
+        assert read["quotes"][0]["text"] == "Warranty expense 51.2"
+        assert read["answer"].splitlines()[0] == "2024"
+        assert reply("Did warranty expense rise?", passage)["quotes"][0]["text"] == "Warranty expense rose."
+
     def test_the_same_is_not_said_twice(self):
         """A sentence repeated nearly word by word is quoted once; rows that differ in their numbers are both quoted."""
         twice = {"n": 1, "text": "The dose of aspirin was low.\nThe dose of aspirin was low!", "relevance": 0.6}
