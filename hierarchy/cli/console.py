@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -18,7 +18,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
 __all__ = [
     "Report",
@@ -118,36 +118,52 @@ def progress(*, quiet: bool = False) -> Iterator[Report]:
 
 
 class _Bar:
-    """A bar that appears once work has taken a while, and leaves nothing behind."""
+    """A bar that appears once work has taken a while, though nothing was reported yet, and leaves nothing behind."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._began = time.monotonic()
-        self._drawn: tuple[Progress, TaskID] | None = None
+        self._lock = threading.Lock()
+        self._state = (0, 0, "")
+        self._drawn: Progress | None = None
+        self._stopped = False
+        self._timer = threading.Timer(_PATIENCE_S, self._begin)
+        self._timer.daemon = True
+        self._timer.start()
 
     def __call__(self, done: int, total: int, what: str, /) -> None:
-        """Draw it as it stands."""
-        if self._drawn is None and time.monotonic() - self._began < _PATIENCE_S:
-            return
-        from hierarchy.viewer.text import one_line
-
-        if self._drawn is None:
-            self._drawn = self._begun()
-        drawn, task = self._drawn
-        drawn.update(task, completed=done, total=total or None, what=one_line(what)[:40])
-
-    def _begun(self) -> tuple[Progress, TaskID]:
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-        columns = (TextColumn("{task.fields[what]}", markup=False), BarColumn(), TaskProgressColumn())
-        drawn = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True)
-        drawn.start()
-        return drawn, drawn.add_task("", total=None, what="")
+        """Note how it stands."""
+        with self._lock:
+            self._state = (done, total, what)
+            self._update()
 
     def stop(self) -> None:
         """Wipe it away."""
+        self._timer.cancel()
+        with self._lock:
+            self._stopped = True
+            if self._drawn:
+                self._drawn.stop()
+
+    def _begin(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.fields[what]}", markup=False), BarColumn(), TimeElapsedColumn())
+        with self._lock:
+            if self._stopped:
+                return
+            self._drawn = Progress(*columns, console=self._console, transient=True)
+            self._drawn.add_task("", total=None, what="")
+            self._update()
+            self._drawn.start()
+
+    def _update(self) -> None:
+        from hierarchy.viewer.text import one_line
+
         if self._drawn:
-            self._drawn[0].stop()
+            done, total, what = self._state
+            # One of one says nothing about how far it is.
+            known = {"completed": done, "total": total} if total > 1 else {"total": None}
+            self._drawn.update(self._drawn.task_ids[0], what=one_line(what)[:40], **known)
 
 
 def _console(stream: TextIO, width: int | None = None) -> Console:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -25,6 +25,8 @@ COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 
 _STROKES = "█▓▒░"
 _ASCII_STROKES = "#=+:"
+_STEPS = (0, 0.1, 0.5)
+"""Shares read above which the strip rises."""
 _REST, _ASCII_REST = "─", "."
 
 
@@ -92,12 +94,11 @@ class Strip:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
-        for share in self.columns(options.max_width):
-            if share <= 0:
-                yield Segment(_ASCII_REST if options.ascii_only else _REST, Style(dim=True))
-                continue
-            strokes = "+#" if options.ascii_only else "▄█"
-            yield Segment(strokes[share > 0.5], Style(color="green"))
+        strokes = ".-+#" if options.ascii_only else "─▁▄█"
+        levels = [sum(share > step for step in _STEPS) for share in self.columns(options.max_width)]
+        for level, run in groupby(levels):
+            style = Style(color="green") if level else Style(dim=True)
+            yield Segment(strokes[level] * len(list(run)), style)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """It takes what it gets."""

@@ -86,9 +86,11 @@ def percent(share: float) -> str:
     """A share in per cent, with a decimal where it is small.
 
     Example:
-        >>> percent(0.0123), percent(0.5), percent(0.00001), percent(0)
-        ('1.2%', '50%', '<0.1%', '0%')
+        >>> percent(0.0123), percent(0.5), percent(0.00001), percent(0), percent(0.9999)
+        ('1.2%', '50%', '<0.1%', '0%', '>99%')
     """
+    if 0.99 < share < 1:
+        return ">99%"
     if 0 < share < 0.001:
         return "<0.1%"
     return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
