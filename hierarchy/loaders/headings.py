@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from hierarchy.document import Section, Span
 
-__all__ = ["Heading", "heading_of", "nest", "one_line", "title_key", "titled"]
+__all__ = ["Heading", "heading_of", "nest", "one_line", "title_key", "titled", "useful"]
 
 _TITLE_CHARACTERS = 160
 _SMALL = frozenset(
@@ -38,7 +38,7 @@ _NAMED_BEGIN = frozenset("ar ch pa bo ti ex sc ap an at ad it no se".split())
 _ITEM = re.compile(r"(?:ITEM|Item)\s+\d{1,2}[A-C]?\b(?:[.:—–-]|\s)*")
 _NOTE = re.compile(r"(?:NOTE|Note)\s+\d{1,2}[A-Z]?\b(?:[.:—–-]|\s)*")
 _SECTION = re.compile(r"(?:SECTION|Section|§)\s*(\d{1,3}(?:\.\d{1,3}){0,3})\.?(?=\s|$)")
-_NUMBER = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,3})(?:\.|\))?\s+(?=[\"“(\[]?[A-Z])")
+_NUMBER = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,3})\.?\s+(?=[\"“(\[]?[A-Z])")
 _STATEMENT = re.compile(
     r"(?:[\w&.,’' -]{2,40}?\b(?:inc|corp|corporation|company|co|ltd|plc|llc)[.,]*\s+)?"
     r"(?:(?:unaudited|condensed|interim|consolidated|combined|supplemental)\s+){0,3}"
@@ -62,7 +62,14 @@ _TOPIC = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"\.\s+[A-Z][a-z]+ [a-z]+ [a-z]|\b\d{1,2}\.\d{1,2}\b|\bARTICLE\b")
+_USELESS = re.compile(
+    r"(?:page|slide|sheet|seite)?\s*[\divxlc]*|(?:table of )?contents|index|page(?: no\.?| number)?|untitled.*"
+    r"|blank page"
+    r"|back|top|cover(?: page)?|.*\.(?:docx?|pdf|indd|xlsx?)",
+    re.IGNORECASE,
+)
 _LEADERS = re.compile(r"[.…·_]{3,}|(?:\.\s){3,}")
+_DEFINES = re.compile(r"\b(?:means?|shall|has the meaning)\b")
 _CONTINUED = re.compile(r"\s*[-–—,]*\s*[(\[]?\s*continued\s*[)\]]?\s*[.,]?\s*$", re.IGNORECASE)
 _UNAUDITED = re.compile(r"\s*[(\[]\s*unaudited\s*[)\]]\s*$", re.IGNORECASE)
 
@@ -108,6 +115,11 @@ def titled(text: str, share: float = 0.75) -> bool:
     return sum(word[0].isupper() for word in large) >= share * len(large)
 
 
+def useful(title: str) -> bool:
+    """Whether a title tells a reader anything: "Page 3" and "Table of Contents" don't."""
+    return len(title) >= 3 and any(map(str.isalpha, title)) and not _USELESS.fullmatch(title)
+
+
 def heading_of(line: str) -> Heading | None:
     """The heading that a line is, by its own look; `start` is 0. None if it may be something else.
 
@@ -130,7 +142,7 @@ def _named(text: str) -> Heading | None:
             if match := pattern.match(text):
                 return _made(text, rank) if _rest_is_title(text[match.end() :]) else None
         if match := _SECTION.match(text):
-            return _run_in(text, match, NUMBER + match[1].count("."))
+            return _run_in(text, match, NUMBER + _level(match[1]))
     return _statement_or_topic(text)
 
 
@@ -154,7 +166,12 @@ def _numbered(text: str) -> Heading | None:
     # "12 Months Ended" is a column head: a single number needs its full stop, unless the title is a usual one.
     if match[0].strip().isdigit() and not _TOPIC.fullmatch(text[match.end() :].strip(" .:")):
         return None
-    return _run_in(text, match, NUMBER + match[1].count("."))
+    return _run_in(text, match, NUMBER + _level(match[1]))
+
+
+def _level(number: str) -> int:
+    """How deep "3.2.1" lies below "3"; "3.0" is another way to write "3"."""
+    return number.removesuffix(".0").count(".")
 
 
 def _run_in(text: str, match: re.Match[str], rank: int) -> Heading | None:
@@ -163,11 +180,16 @@ def _run_in(text: str, match: re.Match[str], rank: int) -> Heading | None:
     title = re.split(r"(?<=[\w)\"”])[.:](?:\s|$)|\s[-–—]+\s", rest, maxsplit=1)[0].strip(" .:")
     alone = len(title) >= len(rest) - 2
     words = _WORD.findall(title)
-    if not words or len(words) > 12 or len(title) > 100 or not titled(title, 0.7 if alone else 0.8):
+    if (
+        max(map(len, words), default=0) < 2
+        or len(words) > 12
+        or len(title) > 100
+        or not titled(title, 0.7 if alone else 0.8)
+    ):
         return None
     if rest[-1:] in ".," and alone and len(words) > 6 and not title.isupper():
         return None
-    if sum(character.isdigit() for character in title) > 0.2 * len(title):
+    if numbers_share(title) > 0.2 or _DEFINES.search(title):
         return None
     return _made(f"{match[0].strip()} {title}", rank)
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from hierarchy.document import Document, Span
 from hierarchy.errors import DocumentEmpty, DocumentUnreadable
 from hierarchy.loaders.furniture import furniture_lines
-from hierarchy.loaders.headings import numbers_share, one_line, titled
-from hierarchy.loaders.pdf_contents import Contents, bookmarks, contents_pages, linked, printed, useful
+from hierarchy.loaders.headings import numbers_share, one_line, titled, useful
+from hierarchy.loaders.pdf_contents import Contents, bookmarks, contents_pages, linked, printed
 from hierarchy.loaders.pdf_lines import HYPHEN, Box, clean_lines, unhyphenated
 from hierarchy.loaders.pdf_structure import Line, Styled, sections
 from hierarchy.loaders.tables import row_lines

@@ -28,6 +28,7 @@ from hierarchy.loaders.headings import (
     numbers_share,
     one_line,
     title_key,
+    useful,
 )
 
 if TYPE_CHECKING:
@@ -36,12 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Contents", "Entry", "bookmarks", "contents_pages", "linked", "printed"]
 
 _ENTRY = re.compile(r"(\S.{2,180}?)[\s.…·]+(\d{1,3})")
-_USELESS = re.compile(
-    r"(?:page|slide|sheet|seite)?\s*[\divxlc]*|(?:table of )?contents|index|page(?: no\.?| number)?|untitled.*"
-    r"|blank page"
-    r"|back|top|cover(?: page)?|.*\.(?:docx?|pdf|indd|xlsx?)",
-    re.IGNORECASE,
-)
 _BARE_ITEM = re.compile(r"(\d{1,2}[A-C]?)[.:]?\s+(?=[A-Z(\[])")
 _DATA = re.compile(r"\d,\d{3}|\$|%|\b\d+\.\d+\b(?!\s*[A-Z])")
 _FEWEST = 4
@@ -66,11 +61,6 @@ class Contents:
 
     entries: tuple[Entry, ...] = ()
     listed_on: frozenset[int] = frozenset()
-
-
-def useful(title: str) -> bool:
-    """Whether a title tells a reader anything: "Page 3" and "Table of Contents" don't."""
-    return len(title) >= 3 and any(map(str.isalpha, title)) and not _USELESS.fullmatch(title)
 
 
 def bookmarks(pdf: PdfDocument) -> Contents:

@@ -32,8 +32,9 @@ from hierarchy.loaders.headings import (
     one_line,
     title_key,
     titled,
+    useful,
 )
-from hierarchy.loaders.pdf_contents import Contents, Entry, useful
+from hierarchy.loaders.pdf_contents import Contents, Entry
 
 __all__ = ["Line", "Styled", "sections"]
 

@@ -20,6 +20,8 @@ from hierarchy.loaders.furniture import furniture_lines
 from hierarchy.loaders.headings import (
     CAPITALS,
     LABEL,
+    NUMBER,
+    PART,
     TOPIC,
     Heading,
     heading_of,
@@ -27,6 +29,7 @@ from hierarchy.loaders.headings import (
     numbers_share,
     one_line,
     title_key,
+    useful,
 )
 from hierarchy.loaders.tables import line_starts, row_spans
 
@@ -41,8 +44,13 @@ _BLANK_FORM = re.compile(r"_{3,}|\[\W*\]|^\W+$")
 _BARE_PART = re.compile(
     r"(?:ARTICLE|CHAPTER|PART|EXHIBIT|SCHEDULE|APPENDIX|ANNEX|SECTION)\s+[\w.-]{1,8}[.:]?", re.IGNORECASE
 )
+# Neither part can be entered twice, so that a million spaces cost no more than a million letters.
+_LOST_LINE_END = re.compile(
+    r"(?<! ) {3,}+(?=\d|ARTICLE|Article|Section|SECTION|EXHIBIT|Exhibit|SCHEDULE|ANNEX|APPENDIX)"
+)
 _LONGEST = 240
 _RUN_IN = 200
+_PART_OF_CONTENTS = 600  # an article's entry with those of its sections
 _REPEATS = 3
 _DELIMITED = {".csv": ",", ".tsv": "\t"}
 
@@ -122,6 +130,8 @@ def _headings(lines: Sequence[str], starts: Sequence[int]) -> Iterator[Heading]:
     skip = -1
     for index, line in enumerate(lines):
         first = line[:1]
+        if len(line) > _LONGEST and not fenced:
+            yield from _within_line(line, starts[index])
         if not first or first.islower() or index == skip:
             continue
         text = line[:_LONGEST].strip()
@@ -132,6 +142,19 @@ def _headings(lines: Sequence[str], starts: Sequence[int]) -> Iterator[Heading]:
                 heading = replace(heading, title=one_line(f"{heading.title} {title[1]}"))
                 skip = title[0]
             yield replace(heading, start=starts[index])
+
+
+def _within_line(line: str, start: int) -> Iterator[Heading]:
+    """Headings within a line as long as a page: texts that lost their line ends keep runs of spaces in their place."""
+    for match in _LOST_LINE_END.finditer(line):
+        text, _, following = line[match.end() : match.end() + _RUN_IN].partition("  ")
+        title = following.strip().partition("  ")[0]
+        if _BARE_PART.fullmatch(text) and title.isupper():
+            text = f"{text} {title}"
+        if text and not (text[-1].isdigit() and _CONTENTS_ENTRY.search(text)):
+            heading = heading_of(text)
+            if heading and heading.rank <= NUMBER + 3:
+                yield replace(heading, start=start + match.end())
 
 
 def _heading_at(text: str, lines: Sequence[str], index: int) -> Heading | None:
@@ -155,7 +178,7 @@ def _capitals(text: str, lines: Sequence[str], index: int) -> Heading | None:
     if not label and not (_alone(lines, index) and _looks_like_title(text)):
         return None
     title = one_line(text)
-    return Heading(title=title, start=0, rank=LABEL if label else CAPITALS) if len(title) >= 3 else None
+    return Heading(title=title, start=0, rank=LABEL if label else CAPITALS) if useful(title) else None
 
 
 def _looks_like_title(text: str) -> bool:
@@ -194,7 +217,8 @@ def _without_contents(headings: Sequence[Heading]) -> list[Heading]:
     below = None
     for heading in reversed(headings):
         key = title_key(heading.title)
-        empty = below is not None and below - heading.start <= len(heading.title) + 30
+        room = _PART_OF_CONTENTS if heading.rank <= PART else 30
+        empty = below is not None and below - heading.start <= len(heading.title) + room
         if not (empty and key in later):
             kept.append(heading)
         later.add(key)

@@ -81,6 +81,19 @@ def test_marks_of_markdown_count_outside_of_code():
     assert outline("# Setup\ntext\n```\n# comment\n```\n## More\ntext\n") == [(1, "Setup"), (2, "More")]
 
 
+def test_texts_that_lost_their_line_ends():
+    """Where a page is one line with runs of spaces, headings are found within it, and references aren't."""
+    text = f"AGREEMENT   1. PURPOSE   {PARAGRAPH[:-1]}   2. Payment Terms   {PARAGRAPH[:-1]}   Section 1 of it says so"
+    document = read_plain("x.txt", f"{text}\n")
+    assert [section.title for section in document.sections] == ["1. PURPOSE", "2. Payment Terms"]
+    assert [text[section.span.start :][:2] for section in document.sections] == ["1.", "2."]
+
+
+def test_useless_titles_are_no_sections():
+    """ "Table of Contents" tells a reader nothing."""
+    assert outline(f"TABLE OF CONTENTS\n\n{PARAGRAPH}\nSCOPE OF WORK\n\n{PARAGRAPH}") == [(1, "SCOPE OF WORK")]
+
+
 def test_form_feeds_are_pages():
     """Two form feeds or more divide a text into pages, and running headers over them are furniture."""
     text = "\f".join(f"Ward report\nPatient {name} is well.\n" for name in ("Ann", "Bob", "Cid", "Dan"))
@@ -118,7 +131,7 @@ def test_time_is_linear():
         return time.process_time() - started
 
     near = "SECTION ........ ........ (((( 1.1.1.1 §§ NOTE — — — — 12\n"
-    for unit in (PARAGRAPH, "word 12 ", "A. . . . ", near, "((((", "-1", "CONSOLIDATED ", "# # "):
+    for unit in (PARAGRAPH, "word 12 ", "A. . . . ", near, "((((", "-1", "CONSOLIDATED ", "# # ", " ", "   1. A  "):
         small, large = unit * (400_000 // len(unit)), unit * (1_600_000 // len(unit))
         quick = min(seconds(small) for _ in range(2))
         assert min(seconds(large) for _ in range(2)) <= 8 * quick + 0.05, unit
