@@ -10,10 +10,12 @@ Doesn't decide what to read or ask (`flow`) and doesn't print (`cli`).
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,8 +55,10 @@ class Reasoner:
     Args:
         model: `extractive`, the built-in model that needs no key and no network, or any `Model`.
         policy: How tokens are divided over the tree: a name from `allocator.POLICIES`, or a function.
+        through_model: Whether the model reads branches one by one, each in a call of its own, and answers from what it
+            copied, rather than answer from their text. A document that fits is handed over whole all the same.
         prompts: A folder of templates that go before the built-in ones.
-        max_concurrency: How many calls may be under way at once.
+        max_concurrency: How many calls of one question may be under way at once.
 
     Raises:
         InputError: There is no such model, policy or folder.
@@ -72,6 +76,7 @@ class Reasoner:
         model: str | Model = "extractive",
         *,
         policy: str | Policy = "expected_gain",
+        through_model: bool = False,
         prompts: str | Path | None = None,
         max_concurrency: int = 8,
     ) -> None:
@@ -81,7 +86,10 @@ class Reasoner:
         self.max_concurrency = max_concurrency
         name, function = _policy(policy)
         self.strategy = Strategy(
-            policy=function, policy_name=name, prompts=Path(prompts) if prompts is not None else None
+            policy=function,
+            policy_name=name,
+            through_model=through_model,
+            prompts=Path(prompts) if prompts is not None else None,
         )
         self._trees: OrderedDict[object, SummaryTree] = OrderedDict()
         self._lock = threading.Lock()
@@ -131,7 +139,9 @@ class Reasoner:
             document: As for `outline`.
             question: In plain words.
             budget: Tokens over all calls: `8000`, `"8k"`, `"5%"` of the document, or a `Budget` with further caps.
-            on_event: Called with each event of the trace as it happens.
+            on_event: Called with each event of the trace as it happens, in order, in the thread that asks. **If it
+                raises, it isn't called again, nothing more is sent, and its exception ends the question with the books
+                closed**: what was sent is settled, what wasn't is released.
             progress: Called while the document is read.
 
         Returns:
@@ -140,8 +150,10 @@ class Reasoner:
         Raises:
             InputError: The document can't be read or the question is blank.
             BudgetTooSmall: No answer is possible within it; nothing was spent.
+            BudgetError: The model's price isn't known or already too high for a cap in USD; nothing was spent.
         """
-        session, flow = self._asked(self.outline(document, progress=progress), question, budget, on_event)
+        began = time.monotonic()
+        session, flow = self._asked(self.outline(document, progress=progress), question, budget, on_event, began)
         return session.finished(self._driven(session, flow))
 
     async def aask(
@@ -154,8 +166,9 @@ class Reasoner:
         progress: Progress | None = None,
     ) -> Answer:
         """As `ask`, without blocking the event loop: files are read in a thread, calls are awaited."""
+        began = time.monotonic()
         tree = await asyncio.to_thread(self.outline, document, progress=progress)
-        session, flow = self._asked(tree, question, budget, on_event)
+        session, flow = self._asked(tree, question, budget, on_event, began)
         return session.finished(await self._adriven(session, flow))
 
     def context(
@@ -185,7 +198,7 @@ class Reasoner:
     # -- driving -----------------------------------------------------------------------------------------------
 
     def _asked(
-        self, tree: SummaryTree, question: str, budget: Budget | int | str, on_event: OnEvent | None
+        self, tree: SummaryTree, question: str, budget: Budget | int | str, on_event: OnEvent | None, began: float
     ) -> tuple[_Session, Flow[Answer]]:
         caps = Budget.parse(budget, document_tokens=tree.tokens)
         flow = answer_question(
@@ -196,12 +209,15 @@ class Reasoner:
             model=self.model.name,
             count=self.model.count,
             margin=self.model.margin,
+            price=self.model.price,
         )
-        return _Session(self.model, caps, on_event), flow
+        deadline = math.inf if caps.max_seconds is None else began + caps.max_seconds
+        return _Session(self.model, caps, on_event, deadline), flow
 
     def _driven(self, session: _Session, flow: Flow[T]) -> T:
         steps = session.steps(flow)
-        with ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="hierarchy") as pool:
+        pool = ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="hierarchy")
+        try:
             outcomes: tuple[Outcome, ...] | None = None
             while True:
                 try:
@@ -209,25 +225,32 @@ class Reasoner:
                 except StopIteration as stop:
                     return stop.value  # type: ignore[no-any-return]
                 try:
-                    outcomes = self._completed(pool, requests)
+                    outcomes = self._completed(pool, requests, session)
                 except BaseException as interruption:
                     steps.throw(interruption)  # the session closes its books before the interruption goes on
                     raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # calls that nobody waits for any more have their own end
 
-    def _completed(self, pool: ThreadPoolExecutor, requests: tuple[Request, ...]) -> tuple[Outcome, ...]:
-        """Make a batch of calls; one alone in this thread, so that it needs no other."""
-        if len(requests) == 1:
+    def _completed(
+        self, pool: ThreadPoolExecutor, requests: tuple[Request, ...], session: _Session
+    ) -> tuple[Outcome, ...]:
+        """Make a batch of calls; one alone in this thread, so that it needs no other, unless it may take too long."""
+        seconds = session.seconds_left()
+        if len(requests) == 1 and seconds is None:
             return (self.model.complete(requests[0]),)
-        return tuple(pool.map(self.model.complete, requests))
+        calls = [pool.submit(self.model.complete, request) for request in requests]
+        try:
+            done = wait(calls, seconds, FIRST_EXCEPTION).done
+            for failed in [call for call in calls if call in done and call.exception()]:
+                failed.result()
+            return tuple(call.result() if call in done else session.late() for call in calls)
+        finally:
+            for call in calls:
+                call.cancel()
 
     async def _adriven(self, session: _Session, flow: Flow[T]) -> T:
         steps = session.steps(flow)
-        places = asyncio.Semaphore(self.max_concurrency)
-
-        async def complete(request: Request) -> Outcome:
-            async with places:
-                return await self.model.acomplete(request)
-
         outcomes: tuple[Outcome, ...] | None = None
         while True:
             try:
@@ -235,10 +258,27 @@ class Reasoner:
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             try:
-                outcomes = tuple(await asyncio.gather(*map(complete, requests)))
+                outcomes = await self._acompleted(requests, session)
             except BaseException as interruption:
                 steps.throw(interruption)
                 raise
+
+    async def _acompleted(self, requests: tuple[Request, ...], session: _Session) -> tuple[Outcome, ...]:
+        places = asyncio.Semaphore(self.max_concurrency)
+
+        async def complete(request: Request) -> Outcome:
+            async with places:
+                return await self.model.acomplete(request)
+
+        calls = [asyncio.ensure_future(complete(request)) for request in requests]
+        try:
+            done, _ = await asyncio.wait(calls, timeout=session.seconds_left(), return_when=asyncio.FIRST_EXCEPTION)
+            for failed in [call for call in calls if call in done and (call.cancelled() or call.exception())]:
+                failed.result()
+            return tuple(call.result() if call in done else session.late() for call in calls)
+        finally:
+            for call in calls:
+                call.cancel()
 
 
 @dataclass(slots=True)
@@ -248,94 +288,135 @@ class _Session:
     model: Model
     budget: Budget
     on_event: OnEvent | None
+    deadline: float = math.inf
     account: Account = field(init=False)
     events: list[Event] = field(default_factory=list)
+    under_way: bool = False  # whether what is reserved was sent
+    deafened: BaseException | None = None  # what the listener raised
 
     def __post_init__(self) -> None:
         self.account = Account(self.budget)
 
     def steps(self, flow: Flow[T]) -> Generator[tuple[Request, ...], tuple[Outcome, ...], T]:
-        """Run a flow: record its events, admit its requests, settle their outcomes."""
-        reply: tuple[Outcome, ...] | None = None
+        """Run a flow: record its events, admit its requests, settle their outcomes; close the books however it ends."""
         try:
-            while True:
-                try:
-                    step = flow.send(reply)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return]
-                if isinstance(step, Event):
-                    self._keep(step)
-                    self.record(step)
-                    reply = None
-                else:
-                    reply = yield from self._batch(step)
-        except HierarchyError as error:
-            error.trace = self.trace()
+            result = yield from self._steps(flow)
+        except BaseException as error:
+            self._close()
+            if isinstance(error, HierarchyError):
+                error.trace = self.trace()
             raise
-        finally:
-            self.record(Finished.of(self.account.ledger))
+        self._close()
+        self._heed()
+        return result
+
+    def _steps(self, flow: Flow[T]) -> Generator[tuple[Request, ...], tuple[Outcome, ...], T]:
+        reply: tuple[Outcome, ...] | None = None
+        while True:
+            self._heed()
+            try:
+                step = flow.send(reply)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            if isinstance(step, Event):
+                self._keep(step)
+                self.record(step)
+                reply = None
+            else:
+                reply = yield from self._batch(step)
 
     def _keep(self, event: Event) -> None:
         """A flow sets the composer's share aside by saying so."""
         if isinstance(event, Kept):
-            self.account.keep(event.tokens)
+            self.account.keep(event.tokens, cost_usd=event.cost_usd)
 
     def _batch(
-        self, requests: Sequence[Request]
+        self, requests: tuple[Request, ...]
     ) -> Generator[tuple[Request, ...], tuple[Outcome, ...], tuple[Outcome, ...]]:
         """Admit a batch, have what was admitted called, settle. A request that doesn't fit comes back as an error."""
-        held: list[Reservation | None] = []
-        outcomes: list[Outcome] = []
-        for request in requests:
+        outcomes = [Outcome()] * len(requests)
+        held: dict[int, Reservation] = {}
+        for index, request in enumerate(requests):
             try:
-                held.append(self._reserved(request))
-                outcomes.append(Outcome())
+                held[index] = self._reserved(request)
             except BudgetError as error:
-                held.append(None)
-                outcomes.append(Outcome(error=error))
+                outcomes[index] = Outcome(error=error)
                 self.record(Noted(what=f"A {request.stage} call wasn't sent: {error.message}"))
-        sent = [index for index, reservation in enumerate(held) if reservation is not None]
-        open_calls = dict.fromkeys(sent)
-        try:
-            replies = (yield tuple(requests[index] for index in sent)) if sent else ()
-            for index, reply in zip(sent, replies, strict=True):
-                del open_calls[index]
-                outcomes[index] = self._settled(held[index], reply)
-        finally:
-            # An interruption while calls were under way: nobody knows what they cost, so they cost their worst case.
-            for index in open_calls:
-                self._settled(held[index], Outcome())
+        if held:
+            self._heed()
+            self.under_way = True
+            replies = yield tuple(requests[index] for index in held)
+            for (index, reservation), reply in zip(held.items(), replies, strict=True):
+                outcomes[index] = self._settled(reservation, reply)
+            self.under_way = False
         return tuple(outcomes)
 
     def _reserved(self, request: Request) -> Reservation:
+        if time.monotonic() >= self.deadline:
+            raise self._time_is_up()
         tokens = self.model.count(request.prompt)
+        at_worst = math.ceil(tokens * self.model.margin)
         reservation = self.account.reserve(
             request.stage,
             tokens,
             request.max_output_tokens,
             margin=self.model.margin,
-            cost_usd=self.model.price(tokens, request.max_output_tokens),
+            cost_usd=self.model.price(at_worst, request.max_output_tokens),
             kept=request.stage == "compose",
         )
         self.record(Reserved.of(reservation, node=request.about))
         return reservation
 
-    def _settled(self, reservation: Reservation | None, outcome: Outcome) -> Outcome:
-        assert reservation is not None
+    def _settled(self, reservation: Reservation, outcome: Outcome) -> Outcome:
         if outcome.cached:
-            self.account.release(reservation)
-            self.record(Released(call=reservation.number))
+            self._released(reservation)
             return outcome
         billed = self.account.settle(reservation, outcome.usage)
         error = outcome.error.message if outcome.error else ""
         self.record(Settled.of(reservation, outcome.usage, error=error))
         return replace(outcome, usage=billed)
 
+    def _released(self, reservation: Reservation) -> None:
+        self.account.release(reservation)
+        self.record(Released(call=reservation.number))
+
+    def _close(self) -> None:
+        """End the books. What an interruption left open wasn't sent, or costs its worst case: nobody knows better."""
+        for reservation in self.account.ledger.reservations:
+            if self.under_way:
+                self._settled(reservation, Outcome())
+            else:
+                self._released(reservation)
+        self.record(Finished.of(self.account.ledger))
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def seconds_left(self) -> float | None:
+        """How long calls may take; None without a cap."""
+        return None if self.deadline == math.inf else max(0.0, self.deadline - time.monotonic())
+
+    def late(self) -> Outcome:
+        """The outcome of a call that took too long. It may still be billed, so it costs its worst case."""
+        return Outcome(error=self._time_is_up())
+
+    def _time_is_up(self) -> BudgetError:
+        return BudgetError(f"The {self.budget.max_seconds:g} seconds are up.", "Allow more time.")
+
+    # -- the trace -------------------------------------------------------------------------------------------------
+
+    def _heed(self) -> None:
+        """Raise what the listener raised, where nothing is left half done."""
+        if self.deafened:
+            raise self.deafened
+
     def record(self, event: Event) -> None:
         """Put an event on the trace and tell who listens."""
         self.events.append(event)
-        if self.on_event:
-            self.on_event(event)
+        if self.on_event and not self.deafened:
+            try:
+                self.on_event(event)
+            except BaseException as error:  # noqa: BLE001  Raised again by `_heed`, an interrupt included.
+                self.deafened = error
 
     def trace(self) -> Trace:
         """What happened so far."""
@@ -406,10 +487,10 @@ def _policy(policy: str | Policy) -> tuple[str, Policy]:
     return policy, POLICIES[policy]
 
 
-def _identity(document: str | Path | Document) -> object | None:
+def _identity(document: str | Path | Document) -> tuple[object, ...] | None:
     """What a source is known by; None for what may change unnoticed (folders, patterns, standard input)."""
     if isinstance(document, Document):
-        return document.key
+        return document.name, document.key
     path = Path(document)
     try:
         status = path.stat() if str(document) != "-" and path.is_file() else None

@@ -181,9 +181,11 @@ class Kept(Event):
 
     Attributes:
         tokens: How many.
+        cost_usd: What they cost at most; None if that isn't known.
     """
 
     tokens: int
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ Owns the strategy. Doesn't know models, ledgers or files.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from hierarchy import composer, refiner
 from hierarchy.allocator import Policy, expected_gain
 from hierarchy.answer import Answer, Receipt, receipt
-from hierarchy.budget import Budget
+from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.calls import Outcome, Request, Steps, T
 from hierarchy.errors import BudgetTooSmall, InputError
 from hierarchy.events import (
@@ -46,6 +47,9 @@ __all__ = ["Context", "Flow", "Strategy", "answer_question", "gather_context"]
 
 Flow = Generator[Event | tuple[Request, ...], tuple[Outcome, ...] | None, T]
 """Yields events and batches of requests; is sent outcomes for batches, whose `usage` is always known."""
+
+Price = Callable[[int, int], float | None]
+"""What a call of so many tokens in and out costs in USD at most; None where that isn't known."""
 
 _TOP_NODES = 8
 # Fitting evidence to the room left for it: the labels that passages cost are only known once they are rendered.
@@ -111,7 +115,15 @@ class Context:
 
 
 def answer_question(
-    tree: SummaryTree, question: str, *, budget: Budget, strategy: Strategy, model: str, count: Counter, margin: float
+    tree: SummaryTree,
+    question: str,
+    *,
+    budget: Budget,
+    strategy: Strategy,
+    model: str,
+    count: Counter,
+    margin: float,
+    price: Price = lambda *_: None,
 ) -> Flow[Answer]:
     """Answer a question within a budget.
 
@@ -123,6 +135,7 @@ def answer_question(
         model: Name of the model, for the trace.
         count: Counts what the model is sent.
         margin: By which factor the model's provider may count higher.
+        price: What calls cost.
 
     Returns:
         The answer, without its bill.
@@ -132,28 +145,30 @@ def answer_question(
         BudgetTooSmall: No answer is possible; raised before the first call.
     """
     _check_question(question)
+    yield _started(tree, question, budget, strategy, model)
     needed = math.ceil(composer.minimum_tokens(question, count, strategy.prompts) * margin)
     if budget.total_tokens < needed:
         raise BudgetTooSmall(needed_tokens=needed, given_tokens=budget.total_tokens)
-    yield _started(tree, question, budget, strategy, model)
     relevance = yield from _oriented(tree, question)
-    yield Kept(tokens=needed)
-    output = _output_tokens(budget, strategy)
-    spent = 0
-    if strategy.through_model:
+    reply = composer.SHORT_REPLY_TOKENS
+    yield Kept(tokens=needed, cost_usd=price(needed - reply, reply))
+    output = _output_tokens(budget, strategy, price)
+
+    def cost(evidence: Evidence) -> int:
+        return composer.prompt_tokens(tree, question, evidence, relevance, count, strategy.prompts)
+
+    room = _room(budget, NOTHING, output, margin, price)
+    evidence = Evidence()
+    if not strategy.through_model or tree.tokens <= room:
+        evidence = _fitted(tree, relevance, strategy.policy, cost, room)
+    if strategy.through_model and not evidence.whole:
         reading = math.floor((budget.total_tokens - needed) / margin)
         evidence, spent = yield from _billed(
             refiner.refine(
                 tree, relevance, reading, policy=strategy.policy, through_model=True, folder=strategy.prompts
             )
         )
-    room = max(0, math.floor((budget.total_tokens - spent - output) / margin))
-
-    def cost(evidence: Evidence) -> int:
-        return composer.prompt_tokens(tree, question, evidence, relevance, count, strategy.prompts)
-
-    if not strategy.through_model:
-        evidence = _fitted(tree, relevance, strategy.policy, cost, room)
+        room = _room(budget, spent, output, margin, price)
     yield from _granted(tree, relevance, evidence, strategy, room)
     answer, _ = yield from _billed(
         composer.compose(
@@ -183,17 +198,21 @@ def gather_context(
     _check_question(question)
     yield _started(tree, question, budget, strategy, "")
     relevance = yield from _oriented(tree, question)
-    evidence = _fitted(
-        tree, relevance, strategy.policy, lambda found: count(render_passages(found.passages)), budget.total_tokens
-    )
+
+    def cost(evidence: Evidence) -> int:
+        return count(render_passages(evidence.passages))
+
+    evidence = _fitted(tree, relevance, strategy.policy, cost, budget.total_tokens)
+    if cost(evidence) > budget.total_tokens:
+        evidence = _best(tree, relevance)
     text = render_passages(evidence.passages)
-    if not evidence.passages or count(text) > budget.total_tokens:
-        needed = _smallest_passage(tree, relevance, count)
-        raise BudgetTooSmall(needed_tokens=max(needed, budget.total_tokens + 1), given_tokens=budget.total_tokens)
+    tokens = count(text)
+    if tokens > budget.total_tokens:
+        raise BudgetTooSmall(needed_tokens=tokens, given_tokens=budget.total_tokens)
     yield from _granted(tree, relevance, evidence, strategy, budget.total_tokens)
     for note in evidence.notes:
         yield Noted(what=note)
-    return Context(text=text, tokens=count(text), evidence=evidence, receipt=receipt(tree, relevance, evidence.order))
+    return Context(text=text, tokens=tokens, evidence=evidence, receipt=receipt(tree, relevance, evidence.order))
 
 
 def render_passages(passages: Sequence[Passage]) -> str:
@@ -207,12 +226,6 @@ def _place(passage: Passage) -> str:
     return f"{where}\n{passage.context}" if passage.context else where
 
 
-def _smallest_passage(tree: SummaryTree, relevance: Relevance, count: Counter) -> int:
-    """What the most relevant leaf costs with its heading line."""
-    leaf = int(np.argmax(np.where(relevance.skip, -1.0, relevance.leaf)))
-    return count(render_passages([passage_of(tree, relevance, leaf, leaf + 1)]))
-
-
 # -- parts of a flow ---------------------------------------------------------------------------------------------------
 
 
@@ -221,9 +234,27 @@ def _check_question(question: str) -> None:
         raise InputError("The question is empty.", "Ask something.")
 
 
-def _output_tokens(budget: Budget, strategy: Strategy) -> int:
-    share = int(budget.total_tokens * strategy.answer_share)
-    return max(composer.SHORT_REPLY_TOKENS, min(strategy.answer_tokens, share))
+def _output_tokens(budget: Budget, strategy: Strategy, price: Price) -> int:
+    """The most that the answer may count: its share of the budget in tokens, and in USD where that is capped."""
+    short = composer.SHORT_REPLY_TOKENS
+    most = max(short, min(strategy.answer_tokens, int(budget.total_tokens * strategy.answer_share)))
+    if budget.max_cost_usd is None:
+        return most
+    return max(short, _most(most, budget.max_cost_usd * strategy.answer_share, lambda tokens: price(0, tokens)))
+
+
+def _room(budget: Budget, spent: Usage, output: int, margin: float, price: Price) -> int:
+    """The most that the composer's prompt may count, so that it and its reply fit what is left."""
+    room = max(0, math.floor((budget.total_tokens - spent.total_tokens - output) / margin))
+    if budget.max_cost_usd is None:
+        return room
+    left = budget.max_cost_usd - (spent.cost_usd or 0.0)
+    return max(0, _most(room, left, lambda tokens: price(math.ceil(tokens * margin), output)))
+
+
+def _most(tokens: int, cost_usd: float, price: Callable[[int], float | None]) -> int:
+    """The largest number up to `tokens` whose price is at most `cost_usd`; -1 if none is."""
+    return bisect_right(range(tokens + 1), cost_usd, key=lambda number: price(number) or 0.0) - 1
 
 
 def _oriented(tree: SummaryTree, question: str) -> Flow[Relevance]:
@@ -244,7 +275,10 @@ def _oriented(tree: SummaryTree, question: str) -> Flow[Relevance]:
 def _fitted(
     tree: SummaryTree, relevance: Relevance, policy: Policy, cost: Callable[[Evidence], int], room: int
 ) -> Evidence:
-    """As much evidence as costs at most `room` once it is rendered; what labels add is known only then."""
+    """As much evidence as costs at most `room` once it is rendered; what labels add is known only then.
+
+    Where not even the least fits, that is returned.
+    """
     low, high = (0, cost(Evidence())), (0, 0)  # tokens of evidence that fit, that don't, and what they cost
     tokens, evidence, fits = room - low[1], Evidence(), Evidence()
     for _ in range(_FITTINGS):
@@ -260,7 +294,15 @@ def _fitted(
             break
         share = (room - low[1]) / max(1, high[1] - low[1])
         tokens = low[0] + int((high[0] - low[0]) * min(share, 0.95))
-    return fits if fits.passages else evidence  # the composer trims what is still too much
+    if fits.passages:
+        return fits
+    return evidence if evidence.passages else _best(tree, relevance)  # who is given too much trims it
+
+
+def _best(tree: SummaryTree, relevance: Relevance) -> Evidence:
+    """The most relevant leaf alone: the smallest evidence that is worth an answer."""
+    leaf = int(np.argmax(np.where(relevance.skip, -1.0, relevance.leaf)))
+    return Evidence(passages=(passage_of(tree, relevance, leaf, leaf + 1),), order=((leaf, leaf + 1),))
 
 
 def _without_calls(steps: Steps[T]) -> T:
@@ -272,15 +314,15 @@ def _without_calls(steps: Steps[T]) -> T:
     raise AssertionError("A stage that reads without a model asked for a call.")
 
 
-def _billed(steps: Steps[T]) -> Generator[tuple[Request, ...], tuple[Outcome, ...], tuple[T, int]]:
+def _billed(steps: Steps[T]) -> Generator[tuple[Request, ...], tuple[Outcome, ...], tuple[T, Usage]]:
     """Run a stage and add up what its calls were billed."""
-    spent = 0
+    spent = NOTHING
     batch = None
     try:
         batch = next(steps)
         while True:
             outcomes = yield batch
-            spent += sum(outcome.usage.total_tokens for outcome in outcomes if outcome.usage)
+            spent = sum((outcome.usage for outcome in outcomes if outcome.usage), spent)
             batch = steps.send(outcomes)
     except StopIteration as stop:
         return stop.value, spent
