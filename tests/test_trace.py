@@ -290,7 +290,7 @@ class TestVersions:
         )
         assert trace.to_jsonl() == (
             '{"event": "trace", "version": 1}\n'
-            '{"event": "kept", "tokens": 5}\n'
+            '{"event": "kept", "tokens": 5, "cost_usd": null}\n'
             '{"event": "settled", "call": 1, "usage": {"input_tokens": 3, "output_tokens": 0, "calls": 1, '
             '"cost_usd": null}, "overdraft_tokens": 0, "cached": false, "error": ""}\n'
             '{"event": "handed_back", "node": "0", "tokens": 2, "why": ""}\n'
