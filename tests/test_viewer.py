@@ -104,7 +104,15 @@ def make_answer(text="Sales were 2,160.4.", **changes) -> Answer:
         "text": text,
         "confidence": 0.83,
         "citations": (
-            Citation(quote=f"{text}\nof dollars", source="10-K.pdf", page=3, start=1_000, end=1_019, verified=True),
+            Citation(
+                quote=f"{text}\nof dollars",
+                source="10-K.pdf",
+                page=3,
+                start=1_000,
+                end=1_019,
+                verified=True,
+                context="Year\n2025  2024",
+            ),
             Citation(quote="never said", source="10-K.pdf", verified=False),
         ),
         "receipt": Receipt(
@@ -188,6 +196,7 @@ class TestAnswers:
         text = drawn(viewer.answer_view(make_answer()))
         for part in (
             "Sales were 2,160.4.", "confidence 0.83", "10-K.pdf · page 3 · characters 1,000–1,019 · verbatim",
+            "Year 2025 2024",
             "not found there", "1,000 of 4,000 tokens spent", "3,000 left", "2 calls", "compose 1,000", "7.0% read",
             "3.0% seen as summaries", "pages 1–2", "100 tokens", "and 4 more, 2,600 tokens", "The last line was cut.",
         ):  # fmt: skip

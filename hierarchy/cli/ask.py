@@ -157,11 +157,11 @@ REPORTS: Mapping[str, Report] = MappingProxyType(
     {
         "financial": Report(
             sample="annual_report.pdf",
-            question="What dividend per share will stockholders be paid in December 2025?",
+            question="For how much was the Orchard Lane litigation settled?",
         ),
         "medical": Report(
             sample="patient_chart.md",
-            question="Was the stomach infected with Helicobacter in 2021, and why do two tests disagree?",
+            question="Is he really allergic to penicillin?",
         ),
     }
 )

@@ -41,7 +41,7 @@ def answer_view(
     stages = [(stage, usage.total_tokens) for stage, usage in answer.by_stage]
     blocks = [
         said(record),
-        quotes(record["citations"]),
+        quotes([{**citation.to_dict(), "context": citation.context} for citation in answer.citations]),
         bill(stages, record["usage"], record["budget"]["total_tokens"]),
         granted,
         receipt_view(record["receipt"], strip),
@@ -73,7 +73,7 @@ def said(record: Mapping[str, Any]) -> RenderableType:
 
 
 def quotes(citations: Sequence[Mapping[str, Any]]) -> RenderableType | None:
-    """Each quote with its place and whether it was found there."""
+    """Each quote with its place and whether it was found there; a table's row under the heads of its columns."""
     if not citations:
         return None
     table = Table.grid(padding=(0, 1))
@@ -82,7 +82,9 @@ def quotes(citations: Sequence[Mapping[str, Any]]) -> RenderableType | None:
     for number, citation in enumerate(citations, 1):
         quote = one_line(str(citation["quote"]))
         cut = quote if len(quote) <= _MAX_QUOTE else quote[:_MAX_QUOTE].rsplit(" ", 1)[0] + " …"
-        add_row(table, str(number), Group(Text(f"“{cut}”"), _place(citation)))
+        heads = one_line(str(citation.get("context") or ""))
+        lines = [Text(heads, style="dim", no_wrap=True, overflow="ellipsis")] if heads else []
+        add_row(table, str(number), Group(*lines, Text(f"“{cut}”"), _place(citation)))
     return block("Quotes" if len(citations) > 1 else "Quote", table)
 
 
