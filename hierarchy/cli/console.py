@@ -107,7 +107,8 @@ def show_error(kind: str, message: str, hint: str, *, as_json: bool) -> None:
 def progress(*, quiet: bool = False) -> Iterator[Report]:
     """A report that draws a bar on standard error: only on a terminal, and only of work that takes its time."""
     console = _console(sys.stderr)
-    if quiet or not console.is_terminal or console.is_dumb_terminal:
+    # Asked of the stream itself: FORCE_COLOR makes rich take a file for a terminal.
+    if quiet or not sys.stderr.isatty() or console.is_dumb_terminal:
         yield lambda *_: None
         return
     bar = _Bar(console)

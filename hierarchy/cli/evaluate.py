@@ -35,6 +35,8 @@ def _parsed_budgets(ctx: click.Context, param: click.Parameter, value: str) -> t
         raise click.BadParameter(message, ctx=ctx, param=param) from error
 
 
+_TROUBLES = frozenset({"over budget", "missing"})
+
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 split_option = click.option("--split", help="Only the questions of this split, such as dev.")
 
@@ -143,9 +145,14 @@ def _table(header: Row, rows: Sequence[Row]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for index, head in enumerate(header):
-        table.add_column(head, justify="left" if index == 0 else "right")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    # What went wrong nowhere needs no column.
+    shown = [
+        index for index, head in enumerate(header) if head not in _TROUBLES or any(row[index] != "0" for row in rows)
+    ]
+    for index in shown:
+        width = max(len(row[index]) for row in rows)
+        table.add_column(header[index], justify="left" if index == 0 else "right", min_width=width, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(row[index]) for index in shown))
     return table
