@@ -42,9 +42,10 @@ _NEARLY = 0.5
 _WORTH_KEEPING = 0.4
 # Two quotes that share as many of their terms say the same.
 _SAME = 0.8
-# An answer needs one sentence that holds a fifth of what the question says, or that the caller believes in. Less, and
-# questions about other documents are answered too; more, and those in other words than the document's are not.
-_MIN_OVERLAP = 0.2
+# An answer needs one sentence that holds a quarter of the question's terms, or that the caller believes in. Less, and
+# questions about other documents are answered too; more, and those in other words than the document's are not. Each
+# term counts the same here: weighed by rarity, those that stand nowhere in what was read would count most.
+_MIN_OVERLAP = 0.25
 _MIN_RELEVANCE = 0.3
 _TITLE_CHARACTERS = 80
 
@@ -89,7 +90,7 @@ class _Sentence:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scored:
     sentence: _Sentence
-    overlap: float
+    overlap: float  # the share of the question's terms that it says; 0 if only its surroundings say them
     score: float
 
     @property
@@ -205,17 +206,18 @@ def _ranked(question: str, sentences: Sequence[_Sentence]) -> list[_Scored]:
     """All sentences, best first: the caller's estimate blended with the share of the question that each says."""
     parsed = parse(question)
     asked = frozenset(terms(" ".join(_asked(question))))
-    said = Tally(term for sentence in sentences for term in sentence.own | sentence.around)
-    weights = {term: math.log(1 + (len(sentences) + 1) / (said[term] + 1)) for term in sorted(asked)}
+    spread = Tally(term for sentence in sentences for term in sentence.own | sentence.around)
+    weights = {term: math.log(1 + (len(sentences) + 1) / (spread[term] + 1)) for term in sorted(asked)}
     total = sum(weights.values()) or 1.0
     scored = []
     for sentence in sentences:
-        own = sum(weights[term] for term in weights if term in sentence.own)
-        near = sum(weights[term] for term in weights if term in sentence.around - sentence.own)
-        overlap = (own + _CONTEXT_WEIGHT * near) / total
-        score = _RELEVANCE_WEIGHT * math.sqrt(sentence.relevance) + (1 - _RELEVANCE_WEIGHT) * overlap
+        own = asked & sentence.own
+        shares = dict.fromkeys(asked & sentence.around, _CONTEXT_WEIGHT) | dict.fromkeys(own, 1.0)
+        said = sum(weights[term] * shares.get(term, 0.0) for term in weights) / total
+        score = _RELEVANCE_WEIGHT * math.sqrt(sentence.relevance) + (1 - _RELEVANCE_WEIGHT) * said
         score *= _form_weight(sentence, parsed)
-        scored.append(_Scored(sentence=sentence, overlap=overlap if own else 0.0, score=score))
+        overlap = sum(shares.values()) / len(asked) if own else 0.0
+        scored.append(_Scored(sentence=sentence, overlap=overlap, score=score))
     return sorted(scored, key=lambda each: -each.score)  # stable: ties stay in document order
 
 
