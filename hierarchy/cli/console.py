@@ -56,9 +56,13 @@ def abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def show(renderable: RenderableType, *, width: int | None = None) -> None:
-    """Print a result; without the blanks at the ends of lines where it goes to a file or a pipe."""
-    console = _console(sys.stdout, width)
+def show(renderable: RenderableType, *, least_width: int = 0) -> None:
+    """Print a result; without the blanks at the ends of lines where it goes to a file or a pipe.
+
+    What has a least width is drawn in it even if the terminal is narrower: lines that break lose nothing, columns do.
+    """
+    console = _console(sys.stdout)
+    console.width = max(console.width, least_width)
     if console.is_terminal:
         console.print(renderable)
         return
@@ -167,7 +171,7 @@ class _Bar:
             self._drawn.update(self._drawn.task_ids[0], what=one_line(what)[:40], **known)
 
 
-def _console(stream: TextIO, width: int | None = None) -> Console:
+def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     class _Piped(Console):
@@ -175,4 +179,4 @@ def _console(stream: TextIO, width: int | None = None) -> Console:
             # Rich would exit with 1 here, which says that there is no answer.
             raise BrokenPipeError
 
-    return _Piped(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return _Piped(file=stream, highlight=False, markup=False, emoji=False)

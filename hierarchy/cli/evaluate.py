@@ -129,7 +129,7 @@ def score(folder: Path, files: tuple[Path, ...], split: str | None, markdown: bo
     if markdown:
         click.echo(report.markdown(report.HEADER, rows), nl=False)
     else:
-        console.show(_table(report.HEADER, rows))
+        console.show(_table(report.HEADER, rows), least_width=80)
     for note in dataset.notes:
         console.show_note(f"Note: {note}")
     return Exit.DONE
@@ -145,14 +145,14 @@ def _table(header: Row, rows: Sequence[Row]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     # What went wrong nowhere needs no column.
     shown = [
         index for index, head in enumerate(header) if head not in _TROUBLES or any(row[index] != "0" for row in rows)
     ]
     for index in shown:
         width = max(len(row[index]) for row in rows)
-        table.add_column(header[index], justify="left" if index == 0 else "right", min_width=width, overflow="fold")
+        table.add_column(header[index], justify="left" if index == 0 else "right", min_width=width)
     for row in rows:
         table.add_row(*(Text(row[index]) for index in shown))
     return table

@@ -263,7 +263,8 @@ class TestEval:
         assert "4 predictions written" in done.stderr
         again = run("eval", "run", folder, "--budgets", "200,1k", *systems, "--out", out)
         assert "4 were there already" in again.stderr
-        scored = run("eval", "score", folder, out, "--split", "dev")
+        scored = run("eval", "score", folder, out, "--split", "dev", env={"COLUMNS": "40"})
+        assert "used" in scored.stdout
         assert scored.exit_code == 0
         assert re.search(r"hierarchy\s+200\s+1\s+100\.0", scored.stdout)
         table = run("eval", "score", folder, out, "--markdown").stdout
