@@ -129,7 +129,7 @@ def score(folder: Path, files: tuple[Path, ...], split: str | None, markdown: bo
     if markdown:
         click.echo(report.markdown(report.HEADER, rows), nl=False)
     else:
-        console.show(_table(report.HEADER, rows), least_width=80)
+        console.show(_table(report.HEADER, rows), least_width=96)
     for note in dataset.notes:
         console.show_note(f"Note: {note}")
     return Exit.DONE
