@@ -80,10 +80,11 @@ class _Sentence:
 
     @property
     def is_title(self) -> bool:
-        """Whether it names what follows: marked as a heading, a title known already, or a bare line of words."""
+        """Whether it names what follows: a heading, a title known already, a table's head, or a bare line of words."""
         if self.is_row:
             return False
-        named = self.text.startswith("#") or _line(self.text) in self.section
+        head = self.text.startswith("|") and not self.context
+        named = self.text.startswith("#") or head or _line(self.text) in self.section
         return named or (len(self.text) < _TITLE_CHARACTERS and not _NO_TITLE.search(self.text))
 
 
@@ -177,11 +178,12 @@ def _sentences(passages: Iterable[Mapping[str, Any]]) -> Iterator[_Sentence]:
     for passage in passages:
         text = str(passage["text"])
         section, shared = str(passage.get("section") or passage.get("heading") or ""), str(passage.get("context") or "")
-        around = frozenset(terms(f"{section} {shared}"))
         bounds = list(passage.get("sentences") or _lines(passage, text))
         contexts = passage.get("contexts") or [shared] * len(bounds)
         for place, ((start, end, relevance), context) in enumerate(zip(bounds, contexts, strict=True)):
             quote = text[start:end].strip()
+            if quote.startswith("#"):  # from here on the passage stands in another section
+                section = quote.lstrip("# ")
             if quote:
                 yield _Sentence(
                     passage=int(passage["n"]),
@@ -191,7 +193,7 @@ def _sentences(passages: Iterable[Mapping[str, Any]]) -> Iterator[_Sentence]:
                     context=context,
                     relevance=float(relevance),
                     own=frozenset(terms(quote)),
-                    around=around if context in ("", shared) else around.union(terms(context)),
+                    around=frozenset(terms(f"{section} {shared} {context}")),
                 )
 
 
