@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,9 @@ _TOP_NODES = 8
 # Fitting evidence to the room left for it: the labels that passages cost are only known once they are rendered.
 _FITTINGS = 6
 _ROOM_LEFT = 48
+# Of what could be shown to the composer, so much goes to calls that read branches instead; what they copy from a branch
+# is a seventh of it at most, with its labels a quarter.
+_READING_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,25 +153,28 @@ def answer_question(
     if budget.total_tokens < needed:
         raise BudgetTooSmall(needed_tokens=needed, given_tokens=budget.total_tokens)
     relevance = yield from _oriented(tree, question)
-    reply = composer.SHORT_REPLY_TOKENS
-    yield Kept(tokens=needed, cost_usd=price(needed - reply, reply))
     output = _output_tokens(budget, strategy, price)
+    room = _room(budget, NOTHING, output, margin, price)
 
     def cost(evidence: Evidence) -> int:
         return composer.prompt_tokens(tree, question, evidence, relevance, count, strategy.prompts)
 
-    room = _room(budget, NOTHING, output, margin, price)
+    reading = _reading(budget.total_tokens - needed, room - cost(Evidence())) if strategy.through_model else 0
     evidence = Evidence()
-    if not strategy.through_model or tree.tokens <= room:
+    if not reading or tree.tokens <= room:
         evidence = _fitted(tree, relevance, strategy.policy, cost, room)
-    if strategy.through_model and not evidence.whole:
-        reading = math.floor((budget.total_tokens - needed) / margin)
+        reading = 0 if evidence.whole else reading
+    reply = composer.SHORT_REPLY_TOKENS
+    yield Kept(tokens=budget.total_tokens - reading if reading else needed, cost_usd=price(needed - reply, reply))
+    if reading:
+        most = math.floor(reading / margin)
         evidence, spent = yield from _billed(
-            refiner.refine(
-                tree, relevance, reading, policy=strategy.policy, through_model=True, folder=strategy.prompts
-            )
+            refiner.refine(tree, relevance, most, policy=strategy.policy, through_model=True, folder=strategy.prompts)
         )
         room = _room(budget, spent, output, margin, price)
+        if not spent.calls:
+            raw = _fitted(tree, relevance, strategy.policy, cost, room)
+            evidence = replace(raw, notes=tuple(dict.fromkeys((*evidence.notes, *raw.notes))))
     yield from _granted(tree, relevance, evidence, strategy, room)
     answer, _ = yield from _billed(
         composer.compose(
@@ -250,6 +256,16 @@ def _room(budget: Budget, spent: Usage, output: int, margin: float, price: Price
         return room
     left = budget.max_cost_usd - (spent.cost_usd or 0.0)
     return max(0, _most(room, left, lambda tokens: price(math.ceil(tokens * margin), output)))
+
+
+def _reading(spare: int, text: int) -> int:
+    """What calls that read branches may cost, so that what they copy can still be shown beside the question.
+
+    Args:
+        spare: What the smallest answer doesn't need.
+        text: What the composer's prompt could show if nothing else were spent.
+    """
+    return max(0, min(spare, int(text * _READING_SHARE)))
 
 
 def _most(tokens: int, cost_usd: float, price: Callable[[int], float | None]) -> int:
