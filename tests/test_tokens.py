@@ -59,7 +59,8 @@ def test_long_texts_count_what_tiktoken_counts():
 
 def test_a_table_without_words_counts_what_tiktoken_counts():
     """Where words are far between, a slab ends at the last of them rather than within a token."""
-    text = "the goods are here. " + ("1,577   \n 403 |\t 12.5   " * 700 + "of the goods. ") * 12 + "       1 2 3" * 9_000
+    table = "1,577   \n 403 |\t 12.5   " * 700 + "of the goods. "
+    text = "the goods are here. " + table * 12 + "       1 2 3" * 9_000
     assert count_tokens(text) == len(tokens._encoding("cl100k_base").encode_ordinary(text))
 
 

@@ -8,6 +8,7 @@ speech is read in stretches, tables in page-sized pieces, prose by the sentence.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from hierarchy.relevance.index import GRAINS, Index, Layer
 from hierarchy.relevance.question import Question
 
-__all__ = ["Passages", "grain_of", "passage_relevance"]
+__all__ = ["Passages", "formula_scores", "grain_of", "passage_relevance"]
 
 Floats = NDArray[np.float64]
 
@@ -54,11 +55,21 @@ def passage_relevance(index: Index, question: Question) -> Passages:
     """Score every passage of a document for a question."""
     grain = grain_of(index)
     layer = index.grains[grain]
-    asked = index.numbered(dict.fromkeys(question.terms, 1.0))
-    scored = _paged if any(file.pages for file in index.tree.files) else _prose
-    score = scored(index, layer, question, asked)
+    asked = index.numbered(question.weights)
+    score = _scores(index, layer, question, asked)
     matches_leaf = score if grain == 0 else index.scores(index.grains[0], asked)
     return Passages(layer=layer, grain_tokens=GRAINS[grain], probability=_probability(score), leaf_match=matches_leaf)
+
+
+def formula_scores(index: Index, question: Question, asked: dict[int, float]) -> Floats:
+    """The formula's score of the passage that each leaf lies in, at the grain that suits the document."""
+    layer = index.grains[grain_of(index)]
+    return _scores(index, layer, question, asked)[layer.of_leaf]
+
+
+def _scores(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Floats:
+    scored = _paged if any(file.pages for file in index.tree.files) else _prose
+    return scored(index, layer, question, asked)
 
 
 def _paged(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Floats:
@@ -88,7 +99,7 @@ def _prose(index: Index, layer: Layer, question: Question, asked: dict[int, floa
     if len(index.files) > 1:
         score += _relative(index.scores(index.files, asked))[index.files.of_leaf[middle]]
     if question.wants_effect:
-        score += 0.6 * np.add.reduceat(index.states_result, layer.low) / _sizes(index, layer)
+        score += 0.6 * _sums(index.looks.results, layer) / _sums(np.arange(len(index.looks.results)), layer)
     return score
 
 
@@ -97,13 +108,13 @@ def _middles(index: Index, layer: Layer) -> NDArray[np.int64]:
     return np.asarray((layer.low + np.append(layer.low[1:], len(index.tree.leaves)) - 1) // 2)
 
 
-def _sizes(index: Index, layer: Layer) -> NDArray[np.int64]:
-    return np.diff(np.append(layer.low, len(index.tree.leaves)))
+def _sums(running: NDArray[Any], layer: Layer) -> NDArray[Any]:
+    """Each stretch's part of a running total."""
+    return np.diff(running[np.append(layer.low, len(running) - 1)])
 
 
 def _digit_share(index: Index, layer: Layer) -> Floats:
-    digits = np.add.reduceat(index.digit_share * index.characters, layer.low)
-    return np.asarray(digits / np.add.reduceat(index.characters, layer.low))
+    return np.asarray(_sums(index.looks.digits, layer) / np.maximum(1.0, _sums(index.looks.characters, layer)))
 
 
 def _pairs(index: Index, question: Question) -> list[tuple[int, int]]:

@@ -9,7 +9,6 @@ Source of the score: Okapi BM25 (Robertson and Zaragoza, "The Probabilistic Rele
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy.relevance.looks import Looks, looks_of
 from hierarchy.segments import LeafKind
 from hierarchy.terms import Vocabulary
 from hierarchy.tree import Ints, SummaryTree
@@ -28,13 +28,6 @@ GRAINS = (0, 64, 128, 256, 512, 1024)
 
 _SLACK = 1.1  # passages are packed to their size plus a tenth
 _K1, _B = 1.5, 0.75
-_DIGITS = re.compile(r"\d[\d,.]*")
-_SPEAKER = re.compile(r"[A-Z][\w.' -]{0,30}: ")
-# A reported result: a p-value, an interval, a difference. The cue by which trials state what was found.
-_RESULT = re.compile(
-    r"[pP]\s*[<>=≤≥]\s*0?\.\d|\bCI\b|\d%|±|signific|no differen|did not differ|higher|lower|increas|decreas|reduc|"
-    r"improv|compar"
-)
 _TITLE_LEAVES, _TITLE_TERMS = 8, 40
 _LEAD_LINES = 4
 
@@ -73,6 +66,15 @@ class Field:
     def scores(self, numbers: Mapping[int, float]) -> Floats:
         """BM25 of each text for weighted terms."""
         matches = ((self.owners[self.numbers == number], weight) for number, weight in numbers.items())
+        return bm25(matches, self.lengths)
+
+    def pair_scores(self, pairs: Iterable[tuple[int, int]]) -> Floats:
+        """BM25 of each text for pairs of neighbouring terms."""
+        together = self.owners[1:] == self.owners[:-1]
+        matches = (
+            (self.owners[:-1][together & (self.numbers[:-1] == first) & (self.numbers[1:] == second)], 1.0)
+            for first, second in pairs
+        )
         return bm25(matches, self.lengths)
 
     def share(self, numbers: Mapping[int, float]) -> Floats:
@@ -213,32 +215,19 @@ class Index:
     # -- what leaves look like ---------------------------------------------------------------------------------
 
     @cached_property
-    def digit_share(self) -> Floats:
-        """Share of each leaf's characters that write numbers."""
-        found = (sum(map(len, _DIGITS.findall(text))) for text in self.tree.leaf_texts())
-        return np.fromiter(found, dtype=np.float64, count=len(self.leaf_lengths)) / self.characters
+    def looks(self) -> Looks:
+        """What the leaves look like."""
+        return looks_of(self.tree)
 
-    @cached_property
-    def characters(self) -> Floats:
-        """Characters of each leaf."""
-        return np.maximum(1.0, (self.tree.leaves.end - self.tree.leaves.start).astype(np.float64))
-
-    @cached_property
-    def states_result(self) -> Floats:
-        """1 for each leaf that states a result of a trial or a comparison."""
-        found = (_RESULT.search(text) is not None for text in self.tree.leaf_texts())
-        return np.fromiter(found, dtype=np.float64, count=len(self.leaf_lengths))
-
-    @cached_property
+    @property
     def speech(self) -> float:
         """Share of the leaves that open with a speaker's name."""
-        return float(np.mean([_SPEAKER.match(text) is not None for text in self.tree.leaf_texts()]))
+        return float(self.looks.speakers[-1] / len(self.leaf_lengths))
 
-    @cached_property
+    @property
     def tabular(self) -> float:
         """Share of the tokens that stand in table rows."""
-        leaves = self.tree.leaves
-        return float(leaves.tokens[leaves.kind == LeafKind.ROW].sum() / max(1, leaves.tokens.sum()))
+        return self.looks.share(self.looks.row_tokens, self.looks.tokens)
 
     # -- matching ----------------------------------------------------------------------------------------------
 
@@ -269,6 +258,14 @@ class Index:
     def share(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
         """How much of the terms' rarity each stretch matches, 0 to 1."""
         return matched_share([(layer.of_leaf[self.leaves_with(n)], w) for n, w in numbers.items()], len(layer))
+
+    def most_possible(self, layer: Layer, numbers: Mapping[int, float]) -> float:
+        """What a stretch would score that is nothing but the terms, many times each."""
+        total = 0.0
+        for number, weight in numbers.items():
+            held = len(np.unique(layer.of_leaf[self.leaves_with(number)]))
+            total += weight * (_K1 + 1) * float(np.log1p((len(layer) - held + 0.5) / (held + 0.5)))
+        return total
 
     def pair_scores(self, layer: Layer, pairs: Iterable[tuple[int, int]]) -> Floats:
         """BM25 of each stretch for pairs of neighbouring terms."""

@@ -36,6 +36,8 @@ _FOLDER = Path(__file__).parent.parent / "lexicons"
 _LISTS = ("asks", "words", "places")
 _INSTRUCTION_TERMS = frozenset(term for word in INSTRUCTION_WORDS for term in terms(word))
 
+_LONG_WORD = re.compile(r"[^\W\d_]{7}")  # No small word is as long: a phrase with one needs no closer look.
+
 # Abbreviations of single letters, which terms would lose: R&D, SG&A, P/E; A1c, B12, O2, Q4; 8-K.
 _ABBREVIATION = re.compile(
     r"\b(?:[a-z]{1,3}[&/][a-z]|[a-z][&/][a-z]{1,3}|[a-z]\d{1,2}[a-z]?|\d{1,2}-[a-z])\b", re.IGNORECASE
@@ -46,16 +48,18 @@ _ABBREVIATION = re.compile(
 class Concept:
     """Something that is asked for in one vocabulary and written down in another.
 
+    Phrases are as the lexicon has them: few of the thousands are ever used, and `expand` reduces those to terms.
+
     Attributes:
-        asks: Phrases of a question, as written in the lexicon; unique within it.
-        words: What documents say instead, as stemmed terms, the most telling first.
-        places: Titles of what holds it, as stemmed terms.
+        asks: Phrases of a question; unique within the lexicon.
+        words: What documents say instead, the most telling first.
+        places: Titles of what holds it.
         lexicon: Name of the lexicon it stands in.
     """
 
     asks: tuple[str, ...]
-    words: tuple[Phrase, ...]
-    places: tuple[Phrase, ...]
+    words: tuple[str, ...]
+    places: tuple[str, ...]
     lexicon: str
 
 
@@ -133,15 +137,20 @@ def expand(question: str, lexicons: Sequence[Lexicon]) -> Expansion:
     """
     found = _longest(_keys(question), lexicons)
     concepts = list(dict.fromkeys(ask.concept for ask in found))
-    phrases = tuple(dict.fromkeys(phrase for concept in concepts for phrase in concept.words))
+    phrases = _distinct(phrase for concept in concepts for phrase in concept.words)
     asked = set(terms(question)) | _INSTRUCTION_TERMS
     added = (term for phrase in phrases for term in phrase if term not in asked and not term[0].isdigit())
     return Expansion(
         words=tuple(dict.fromkeys(added)),
         phrases=phrases,
-        places=tuple(dict.fromkeys(place for concept in concepts for place in concept.places)),
+        places=_distinct(place for concept in concepts for place in concept.places),
         uses=tuple(dict.fromkeys((ask.concept.lexicon, ask.phrase) for ask in found)),
     )
+
+
+def _distinct(phrases: Iterable[str]) -> tuple[Phrase, ...]:
+    """Phrases as terms, each once."""
+    return tuple(dict.fromkeys(tuple(terms(phrase)) for phrase in phrases))
 
 
 def _longest(keys: Phrase, lexicons: Sequence[Lexicon]) -> list[_Ask]:
@@ -186,7 +195,7 @@ def load_lexicon(path: str | Path) -> Lexicon:
         path: The file; its name without the ending becomes the lexicon's name.
 
     Returns:
-        The lexicon, with every phrase reduced to terms.
+        The lexicon, every entry of it checked.
 
     Raises:
         InputError: The file can't be read, isn't TOML, or an entry of it can't be used; says which and why.
@@ -206,7 +215,7 @@ def load_lexicon(path: str | Path) -> Lexicon:
     return Lexicon(name=path.stem, concepts=tuple(concepts))
 
 
-def _entries(path: Path) -> list[Any]:
+def _entries(path: Path) -> list[dict[str, Any]]:
     """The entries of a file, as TOML has them."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -216,13 +225,14 @@ def _entries(path: Path) -> list[Any]:
         raise InputError(f"{path} isn't a TOML file: {error}.", "Mend it there; phrases stand in quotes.") from error
     unknown = [key for key in content if key != "concept"]
     entries = content.get("concept")
-    if unknown or not isinstance(entries, list) or not entries:
-        what = f"holds `{unknown[0]}`" if unknown else "holds no concept"
+    tables = isinstance(entries, list) and entries and all(isinstance(entry, dict) for entry in entries)
+    if unknown or not tables:
+        what = f"holds `{unknown[0]}`, which isn't known here" if unknown else "holds no concept"
         raise InputError(f"{path} {what}.", "A lexicon consists of entries that begin with [[concept]].")
     return entries
 
 
-def _concept(entry: Any, lexicon: str, number: int, owners: dict[Phrase, int]) -> Concept:
+def _concept(entry: dict[str, Any], lexicon: str, number: int, owners: dict[Phrase, int]) -> Concept:
     """An entry as a concept.
 
     Args:
@@ -234,8 +244,6 @@ def _concept(entry: Any, lexicon: str, number: int, owners: dict[Phrase, int]) -
     Raises:
         ValueError: It can't be used; the message says why.
     """
-    if not isinstance(entry, dict):
-        raise ValueError("it isn't a table")
     if unknown := [key for key in entry if key not in _LISTS]:
         raise ValueError(f"`{unknown[0]}` isn't known here")
     asks, words, places = (_phrases(entry, key) for key in _LISTS)
@@ -243,31 +251,21 @@ def _concept(entry: Any, lexicon: str, number: int, owners: dict[Phrase, int]) -
         raise ValueError("`asks` is missing or empty")
     if not words and not places:
         raise ValueError("both `words` and `places` are missing or empty")
-    return Concept(
-        asks=_claim(asks, number, owners),
-        words=tuple(_terms(phrase, "words") for phrase in words),
-        places=tuple(_terms(phrase, "places") for phrase in places),
-        lexicon=lexicon,
-    )
+    return Concept(asks=_claim(asks, number, owners), words=words, places=places, lexicon=lexicon)
 
 
-def _phrases(entry: dict[str, Any], key: str) -> list[str]:
+def _phrases(entry: dict[str, Any], key: str) -> tuple[str, ...]:
     """One list of an entry; empty if it isn't there."""
     phrases = entry.get(key, [])
     if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
         raise ValueError(f"`{key}` isn't a list of phrases in quotes")
-    return phrases
+    for phrase in () if key == "asks" else phrases:  # Those of `asks` are matched otherwise; see `_claim`.
+        if not _LONG_WORD.search(phrase) and not terms(phrase):
+            raise ValueError(f'"{phrase}" in `{key}` has only small words or single letters, which match nothing')
+    return tuple(phrases)
 
 
-def _terms(phrase: str, key: str) -> Phrase:
-    """A phrase that the document is searched for."""
-    found = tuple(terms(phrase))
-    if not found:
-        raise ValueError(f'"{phrase}" in `{key}` has only small words or single letters, which match nothing')
-    return found
-
-
-def _claim(asks: list[str], number: int, owners: dict[Phrase, int]) -> tuple[str, ...]:
+def _claim(asks: tuple[str, ...], number: int, owners: dict[Phrase, int]) -> tuple[str, ...]:
     """The phrases of an entry without mere inflections of each other, each claimed for that entry."""
     claimed: dict[Phrase, str] = {}
     for phrase in asks:

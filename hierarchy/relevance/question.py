@@ -55,6 +55,11 @@ class Question:
     wants_effect: bool = False
     wants_files: bool = False
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """How much each term counts."""
+        return dict.fromkeys(self.terms, 1.0)
+
 
 def parse(text: str) -> Question:
     """Read a question.

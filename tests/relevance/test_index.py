@@ -79,4 +79,7 @@ def test_what_a_document_looks_like():
     assert index.speech < 0.1
     assert index.tabular > 0.3
     row = next(i for i, text in enumerate(index.tree.leaf_texts()) if "INR" in text)
-    assert index.digit_share[row] > 0.2
+    looks = index.looks
+    assert looks.digits[row + 1] - looks.digits[row] == len("4.8") + len("1.2")
+    assert looks.rows[-1] == len(index.tree.document.rows)
+    assert looks.tokens[-1] == index.tree.tokens
