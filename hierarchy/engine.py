@@ -300,14 +300,14 @@ class _Session:
     def steps(self, flow: Flow[T]) -> Generator[tuple[Request, ...], tuple[Outcome, ...], T]:
         """Run a flow: record its events, admit its requests, settle their outcomes; close the books however it ends."""
         try:
-            result = yield from self._steps(flow)
-        except BaseException as error:
-            self._close()
-            if isinstance(error, HierarchyError):
-                error.trace = self.trace()
+            try:
+                result = yield from self._steps(flow)
+            finally:
+                self._close()
+            self._heed()
+        except HierarchyError as error:
+            error.trace = self.trace()
             raise
-        self._close()
-        self._heed()
         return result
 
     def _steps(self, flow: Flow[T]) -> Generator[tuple[Request, ...], tuple[Outcome, ...], T]:
