@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from hierarchy.errors import InputError
 from hierarchy.terms import INSTRUCTION_WORDS, terms
@@ -63,8 +63,7 @@ class Concept:
     lexicon: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ask:
+class _Ask(NamedTuple):
     """One phrase of a question, ready to be matched."""
 
     phrase: str
@@ -91,7 +90,9 @@ class Lexicon:
         for concept in self.concepts:
             for phrase in concept.asks:
                 keys = _keys(phrase)
-                groups.setdefault(keys[0], []).append(_Ask(phrase=phrase, keys=keys, concept=concept))
+                if not keys:
+                    raise InputError(f'"{phrase}" in `asks` has only small words, which match nothing.')
+                groups.setdefault(keys[0], []).append(_Ask(phrase, keys, concept))
         index = MappingProxyType({first: tuple(asks) for first, asks in groups.items()})
         object.__setattr__(self, "_by_first", index)
 
@@ -172,6 +173,7 @@ def _longest(keys: Phrase, lexicons: Sequence[Lexicon]) -> list[_Ask]:
     return [ask for _, _, ask in sorted(kept, key=lambda match: match[:2])]
 
 
+@lru_cache(maxsize=4096)  # A file's phrases are looked at twice: when checked, and when grouped.
 def _keys(text: str) -> Phrase:
     """The terms of a phrase or question, with abbreviations of single letters kept whole."""
     keys: list[str] = []
@@ -224,12 +226,12 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     except ValueError as error:  # Not TOML, or not UTF-8.
         raise InputError(f"{path} isn't a TOML file: {error}.", "Mend it there; phrases stand in quotes.") from error
     unknown = [key for key in content if key != "concept"]
-    entries = content.get("concept")
-    tables = isinstance(entries, list) and entries and all(isinstance(entry, dict) for entry in entries)
-    if unknown or not tables:
+    entries = content.get("concept", [])
+    tables = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+    if unknown or not entries or not tables:
         what = f"holds `{unknown[0]}`, which isn't known here" if unknown else "holds no concept"
         raise InputError(f"{path} {what}.", "A lexicon consists of entries that begin with [[concept]].")
-    return entries
+    return list(entries)
 
 
 def _concept(entry: dict[str, Any], lexicon: str, number: int, owners: dict[Phrase, int]) -> Concept:
