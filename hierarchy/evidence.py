@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 _ARROW = " › "
+# As plain numbers: they are compared for every leaf that is read, and an enum's comparison is slow.
+_ROW, _HEADING, _FURNITURE = (int(kind) for kind in (LeafKind.ROW, LeafKind.HEADING, LeafKind.FURNITURE))
 
 # A passage that is this long ends at the next heading; at that length at the next paragraph outside a table; at the
 # last in any case. Longer passages would make their number say little about where a quote stands.
@@ -137,7 +139,7 @@ def sentences_of(tree: SummaryTree, passage: Passage) -> tuple[tuple[int, Span],
         end = min(int(tree.leaves.end[leaf]), passage.end)
         text = passage.text[start - passage.start : end - passage.start]
         start += len(text) - len(text.lstrip())
-        if tree.leaves.kind[leaf] != LeafKind.FURNITURE and text.strip() and not says_nothing(tree, leaf):
+        if tree.leaves.kind[leaf] != _FURNITURE and text.strip() and not says_nothing(tree, leaf):
             found.append((leaf, Span(start, start + len(text.strip()))))
     return tuple(found)
 
@@ -225,9 +227,9 @@ def _ends_before(tree: SummaryTree, start: int, leaf: int) -> bool:
     if leaves.page[leaf] != leaves.page[before] or leaves.file[leaf] != leaves.file[before]:
         return True
     filled = int(tree.leaf_edges[leaf] - tree.leaf_edges[start])
-    if leaves.section[leaf] != leaves.section[before] and leaves.kind[leaf] != LeafKind.HEADING:
+    if leaves.section[leaf] != leaves.section[before] and leaves.kind[leaf] != _HEADING:
         return True
-    if filled >= _LONGEST_TOKENS or (filled >= _LONG_TOKENS and leaves.kind[leaf] == LeafKind.HEADING):
+    if filled >= _LONGEST_TOKENS or (filled >= _LONG_TOKENS and leaves.kind[leaf] == _HEADING):
         return True
-    within_table = leaves.kind[leaf] == LeafKind.ROW and leaves.kind[before] == LeafKind.ROW
+    within_table = leaves.kind[leaf] == _ROW and leaves.kind[before] == _ROW
     return filled >= _LONGER_TOKENS and not within_table and bool(leaves.paragraph[leaf] != leaves.paragraph[before])

@@ -34,6 +34,8 @@ MIN_WORTH = 1.5e-4
 """Reading stops at a grant whose best leaf is less likely than this to hold evidence: it shares nothing with the
 question. Where no leaf of the document is as likely, the best are read all the same."""
 
+# As plain numbers: they are compared for every leaf that is read, and an enum's comparison is slow.
+_SENTENCE, _FURNITURE = int(LeafKind.SENTENCE), int(LeafKind.FURNITURE)
 # A sentence of as many words that was read before is boilerplate or copied forward; shorter ones recur by chance.
 _REPEATED_WORDS = 8
 # Page furniture between two leaves that were read is read along if it is no longer than this.
@@ -219,7 +221,7 @@ class _Reading:
             if taken[at]:
                 return gap
             tokens += int(leaves.tokens[at])
-            if leaves.kind[at] != LeafKind.FURNITURE or tokens > _GAP_TOKENS:
+            if leaves.kind[at] != _FURNITURE or tokens > _GAP_TOKENS:
                 break
             gap.append(at)
             at += step
@@ -227,7 +229,7 @@ class _Reading:
 
     def _repeats(self, leaf: int) -> bool:
         """Whether the leaf says again what was read. Rows don't: a table with holes means something else."""
-        if self.tree.leaves.kind[leaf] != LeafKind.SENTENCE:
+        if self.tree.leaves.kind[leaf] != _SENTENCE:
             return False
         return self._normalised(leaf) in self._texts
 

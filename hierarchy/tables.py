@@ -3,16 +3,18 @@
 A row says little by itself: "Goodwill 473.7 398.7" lacks two dates and the millions, which stand lines above, on the
 same page if there are pages. Pipes (Markdown), tabs and lines out of PDF are all read as leaves of the tree.
 
-Pure functions of a tree; nothing is stored. Doesn't know questions, relevance or prompts.
+Pure functions of a tree; what several questions ask for is looked for once, and kept with the tree. Doesn't know
+questions, relevance or prompts.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -75,6 +77,28 @@ _YEAR_END = re.compile(
     re.IGNORECASE,
 )
 _COVER_CHARACTERS = 20_000
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _kept(function: Callable[Concatenate[SummaryTree, P], T]) -> Callable[Concatenate[SummaryTree, P], T]:
+    """Keep what a function of a tree and places in it returned: every question asks for the same tables again.
+
+    Threads may find the same at the same time; they then find the same.
+    """
+
+    @wraps(function)
+    def kept(tree: SummaryTree, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        key = (function.__name__, *args, *kwargs.values())
+        found: T
+        if key in tree.tables:
+            found = tree.tables[key]
+        else:
+            found = tree.tables[key] = function(tree, *args, **kwargs)
+        return found
+
+    return kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +167,7 @@ def passage_context(tree: SummaryTree, low: int, high: int) -> str:
     return RowContext(heads=heads, unit=unit).line
 
 
+@_kept
 def table_of(tree: SummaryTree, leaf: int) -> tuple[int, int]:
     """The leaves of the whole table around a row, as half-open bounds, column heads and lines within it included.
 
@@ -168,6 +193,7 @@ def table_of(tree: SummaryTree, leaf: int) -> tuple[int, int]:
     return low, _without_new_heads(tree, high, leaf)
 
 
+@_kept
 def document_defaults(tree: SummaryTree, file: int = 0) -> str:
     """One line on what holds for a whole file: the scale of its tables and the end of its fiscal year.
 
@@ -184,6 +210,7 @@ def document_defaults(tree: SummaryTree, file: int = 0) -> str:
     return f"Unless stated otherwise: {'; '.join(parts)}." if parts else ""
 
 
+@_kept
 def says_nothing(tree: SummaryTree, leaf: int) -> bool:
     """Whether a row is dates, units and rules only: it tells what other rows mean, and nothing by itself."""
     if not _is_row(tree, leaf):
@@ -214,12 +241,14 @@ def _is_row(tree: SummaryTree, leaf: int) -> bool:
     return bool(tree.leaves.kind[leaf] == _ROW) or _is_rule(tree, leaf)
 
 
+@_kept
 def _is_rule(tree: SummaryTree, leaf: int) -> bool:
     """Whether it is the line of dashes below a Markdown table's heads."""
     text = tree.leaf_text(leaf)
     return "|" in text and _RULE.fullmatch(text[:_LINE_CHARACTERS]) is not None
 
 
+@_kept
 def _is_head(tree: SummaryTree, leaf: int) -> bool:
     """Whether a line names columns: dates, units or such words, and no figures besides."""
     if _is_rule(tree, leaf) or _above_rule(tree, leaf):
@@ -236,6 +265,7 @@ def _names_head(line: str) -> bool:
     return not _FIGURE.search(rest) and bool(_DATE.search(line) or _UNIT.search(line) or _HEAD_WORD.search(line))
 
 
+@_kept
 def _is_full_head(tree: SummaryTree, leaf: int) -> bool:
     """Whether a line by itself names several columns."""
     if not _is_head(tree, leaf):
@@ -301,6 +331,7 @@ def _without_new_heads(tree: SummaryTree, high: int, leaf: int) -> int:
 # -- heads and units ---------------------------------------------------------------------------------------------------
 
 
+@_kept
 def _head_leaves(tree: SummaryTree, leaf: int) -> tuple[int, ...]:
     """The heads above a row, topmost first.
 
@@ -363,6 +394,7 @@ def _unit_cell(tree: SummaryTree, heads: tuple[int, ...], leaf: int) -> str:
     return ""
 
 
+@_kept
 def _unit_above(tree: SummaryTree, leaf: int, low: int) -> str:
     """The unit stated nearest above a row: within its table, else in a short line of the page over the table."""
     for above in range(leaf, low - 1, -1):

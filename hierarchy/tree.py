@@ -154,6 +154,7 @@ class SummaryTree:
         self.count = count
         self.leaf_edges: Ints = np.concatenate(([0], np.cumsum(leaves.tokens))).astype(np.int64)
         self.index: object | None = None  # what `relevance` derives from the tree, kept beside it
+        self.tables: dict[tuple[Any, ...], Any] = {}  # and what `tables` does
         self._coarse: dict[int, Coarse] = {}
 
     # -- sizes -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The engine: whatever models, listeners and interruptions do, the budget holds, the books close, the trace tells it."""
+"""The engine: whatever models, listeners and interruptions do, the budget holds, books close, the trace tells all."""
 
 import asyncio
 import os
