@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["SYSTEM_NAMES", "evaluate"]
 
 # Written out, so that help needn't import the systems and numpy with them; a test compares.
-SYSTEM_NAMES = ("hierarchy", "bm25", "bm25-sentence", "bm25-128", "bm25-512", "bm25-page", "head", "random")
+SYSTEM_NAMES = tuple(
+    "hierarchy expected-gain proportional uniform top-k bm25 bm25-sentence bm25-128 bm25-512 bm25-page bm25-heading "
+    "dense rrf raptor automerge descent head random oracle".split()
+)
 
 
 def _parsed_budgets(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
@@ -136,9 +139,8 @@ def score(folder: Path, files: tuple[Path, ...], split: str | None, markdown: bo
 
 
 def _summary(done: Run) -> str:
-    spent = done.load_s + sum(done.prepare_s.values()) + sum(done.question_s.values())
     kept = f", {done.kept:,} were there already" if done.kept else ""
-    return f"{done.written:,} predictions written to {done.out}{kept}; {spent:,.1f} s of CPU."
+    return f"{done.written:,} predictions written to {done.out}{kept}; {done.timings.total_s:,.1f} s of CPU."
 
 
 def _table(header: Row, rows: Sequence[Row]) -> Table:

@@ -1,16 +1,18 @@
-"""The systems to beat: head of the document, chunks at random, BM25 over flat chunks.
+"""The simplest systems to beat: head of the document, chunks at random, BM25 over flat chunks.
 
 A system is a small value with `prepare(document)`, which does once what all questions about a document share and
 returns a function of question and budget. Every system fills the budget the same way (`fitting`), so that they differ
 in the order of reading alone.
 
-Owns the baselines and the protocol. The library's own system is in `ours`; all are listed in `systems`.
+Owns the flat baselines and the protocol. `dense` ranks by meaning, `trees` reads through trees as other systems do,
+`oracle` knows the gold, `ours` is the library's own; all are listed in `systems`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,9 +23,10 @@ from numpy.typing import NDArray
 
 from hierarchy.document import Document
 from hierarchy.evaluation.fitting import Material, Stretch
+from hierarchy.evaluation.postings import Postings
 from hierarchy.evaluation.predictions import EvidenceSpan
 
-__all__ = ["BM25", "Chunk", "Head", "Random", "Reader", "System", "chunks"]
+__all__ = ["BM25", "Chunk", "Head", "Random", "Reader", "System", "chunk_texts", "chunks", "section_titles"]
 
 Reader = Callable[[str, int], tuple[EvidenceSpan, ...]]
 """A system at one document: question and budget in tokens → spans in order of preference, within the budget."""
@@ -31,7 +34,6 @@ Reader = Callable[[str, int], tuple[EvidenceSpan, ...]]
 Chunk = int | str
 """How to cut flat: a number of tokens, `"page"` or `"sentence"`."""
 
-_TERM = re.compile(r"[^\W_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 
 
@@ -86,15 +88,16 @@ class Random:
 class BM25:
     """Chunks by their BM25 score for the question's words; what scores nothing follows in document order.
 
-    Plain on purpose: lower-cased words, no stemming, no stop words, no headings. Source: Robertson and Zaragoza, 2009.
-
     Attributes:
         chunk: How to cut.
+        headings: Whether a chunk is indexed with the titles of the sections it starts in before its text. They are
+            matched, not read: spans stay the same and cost the same.
         k1: How soon a word's repetitions stop counting.
         b: How much a long chunk is discounted.
     """
 
     chunk: Chunk = 256
+    headings: bool = False
     k1: float = 1.5
     b: float = 0.75
 
@@ -102,44 +105,14 @@ class BM25:
         """Cut the document and index its words."""
         material = Material.of(document)
         pieces = chunks(material, self.chunk)
-        files = document.files
-        index = _Index([files[piece.file].text[piece.start : piece.end] for piece in pieces], self.k1, self.b)
-
-        def read(question: str, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
-            order = np.argsort(-index.scores(question), kind="stable")
-            return material.fit((pieces[position] for position in order), budget_tokens)
-
-        return read
-
-
-class _Index:
-    """Weights of words in chunks, as one run of postings per word."""
-
-    def __init__(self, texts: Sequence[str], k1: float, b: float) -> None:
-        self.size = len(texts)
-        self.numbers: dict[str, int] = {}
-        words = [_words(text) for text in texts]
-        lengths = np.array([len(some) for some in words], dtype=np.float64)
-        encoded = np.array([self.numbers.setdefault(w, len(self.numbers)) for some in words for w in some], np.int64)
-        # 1. One key per word and chunk, sorted by word, with how often it occurs there.
-        chunk = np.repeat(np.arange(self.size), lengths.astype(np.int64))
-        keys, counts = np.unique(encoded * max(1, self.size) + chunk, return_counts=True)
-        word, self.chunks = np.divmod(keys, max(1, self.size))
-        self.edges = np.searchsorted(word, np.arange(len(self.numbers) + 1))
-        # 2. The weight that a match earns: rarity of the word × saturated, length-discounted frequency.
-        holding = np.diff(self.edges)
-        rarity = np.log1p((self.size - holding + 0.5) / (holding + 0.5))
-        discount = k1 * (1 - b + b * lengths / max(1.0, lengths.mean() if self.size else 1.0))
-        self.weights = rarity[word] * counts * (k1 + 1) / (counts + discount[self.chunks])
-
-    def scores(self, question: str) -> NDArray[np.float64]:
-        scores = np.zeros(self.size)
-        for word in dict.fromkeys(_words(question)):
-            number = self.numbers.get(word)
-            if number is not None:
-                postings = slice(self.edges[number], self.edges[number + 1])
-                scores[self.chunks[postings]] += self.weights[postings]
-        return scores
+        texts = chunk_texts(document, pieces)
+        if self.headings:
+            titles = section_titles(document, pieces)
+            texts = [f"{title}\n{text}" for title, text in zip(titles, texts, strict=True)]
+        index = Postings(texts, self.k1, self.b)
+        return lambda question, budget_tokens: material.fit(
+            (pieces[position] for position in index.order(question)), budget_tokens
+        )
 
 
 def chunks(material: Material, chunk: Chunk) -> tuple[Stretch, ...]:
@@ -160,6 +133,23 @@ def chunks(material: Material, chunk: Chunk) -> tuple[Stretch, ...]:
     )
 
 
+def chunk_texts(document: Document, pieces: Sequence[Stretch]) -> list[str]:
+    """What each stretch reads."""
+    files = document.files
+    return [files[piece.file].text[piece.start : piece.end] for piece in pieces]
+
+
+def section_titles(document: Document, pieces: Sequence[Stretch]) -> list[str]:
+    """The titles of the sections that each stretch starts in, outermost first; empty where it starts in none."""
+    titles = []
+    for piece in pieces:
+        sections = document.files[piece.file].sections
+        # Sections are in order of their start, so that none behind the first that starts later can hold it.
+        before = sections[: bisect_right(sections, piece.start, key=lambda section: section.span.start)]
+        titles.append(" ".join(section.title for section in before if piece.start < section.span.end))
+    return titles
+
+
 def _cut(text: str, starts: NDArray[np.int64], low: int, high: int, chunk: Chunk) -> list[tuple[int, int]]:
     edges: list[int]
     if chunk == "page":
@@ -173,7 +163,3 @@ def _cut(text: str, starts: NDArray[np.int64], low: int, high: int, chunk: Chunk
         raise ValueError(f"A chunk is a number of tokens, 'page' or 'sentence', not {chunk!r}.")
     cuts = [low, *edges, high]
     return list(pairwise(cuts))
-
-
-def _words(text: str) -> list[str]:
-    return _TERM.findall(text.lower())

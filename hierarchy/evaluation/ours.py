@@ -8,38 +8,45 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from hierarchy import allocator, planner, relevance
 from hierarchy.document import Document
 from hierarchy.evaluation.baselines import Reader
 from hierarchy.evaluation.fitting import Material, Stretch
 from hierarchy.evaluation.predictions import EvidenceSpan
+from hierarchy.relevance import Relevance
 from hierarchy.tokens import count_tokens
-
-if TYPE_CHECKING:
-    from hierarchy.relevance import Relevance
-    from hierarchy.tree import LeafTable
+from hierarchy.tree import LeafTable
 
 __all__ = ["HierarchySystem"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HierarchySystem:
-    """Reads what the default allocation policy grants, most relevant first."""
+    """Reads what an allocation policy grants, most relevant first.
+
+    Attributes:
+        policy: Name of one of `allocator.POLICIES`; None for what the library does by default.
+    """
+
+    policy: str | None = None
 
     def prepare(self, document: Document) -> Reader:
-        """Build the tree; the stages are imported here, so that baselines run without them."""
-        from hierarchy import allocator, planner, relevance
-
+        """Build the tree and its index."""
         material = Material.of(document)
         tree = planner.outline(document, count_tokens)
+        # The index is built when first asked; what all questions share is to be charged to none of them.
+        relevance.estimate(tree, "warm up")
 
         @lru_cache(maxsize=1)  # one question is asked at every budget in turn
         def estimate(question: str) -> Relevance:
             return relevance.estimate(tree, question)
 
         def read(question: str, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
-            runs = allocator.reading_order(tree, estimate(question), budget_tokens)
+            if self.policy is None:
+                runs = allocator.reading_order(tree, estimate(question), budget_tokens)
+            else:
+                runs = allocator.POLICIES[self.policy](tree, estimate(question), budget_tokens).runs
             return material.fit(_stretches(tree.leaves, runs), budget_tokens)
 
         return read

@@ -4,7 +4,7 @@ The file grows in a fixed order: documents as the set names them, then systems, 
 goes on where it stopped: what the file holds is kept and not done again, a torn last line is dropped. Predictions are
 kept by system, case and budget and not by the system's code: after a change to a system, start a new file.
 
-Knows documents and systems, no figures.
+Beside the file stands a record of what the run cost (`timings`). Knows documents and systems, no figures.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from hierarchy.document import Document
 from hierarchy.errors import HierarchyError, InputError
-from hierarchy.evaluation.baselines import System
+from hierarchy.evaluation.oracle import AnySystem, case_reader
 from hierarchy.evaluation.predictions import Prediction, scan_predictions, to_line
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.evaluation.systems import systems_named
+from hierarchy.evaluation.timings import Timing, Timings, add_record
 
 __all__ = ["Progress", "Run", "run"]
 
@@ -37,18 +39,14 @@ class Run:
         out: The predictions file.
         written: Predictions added to it.
         kept: Predictions asked for that it held already.
-        load_s: CPU seconds of reading documents.
-        prepare_s: CPU seconds of what a system does once per document, by system.
-        question_s: CPU seconds of a system's predictions, by system.
+        timings: CPU seconds of what was done, by system.
         notes: What the user should know, one sentence each.
     """
 
     out: Path
     written: int
     kept: int
-    load_s: float
-    prepare_s: Mapping[str, float]
-    question_s: Mapping[str, float]
+    timings: Timings
     notes: tuple[str, ...] = ()
 
 
@@ -58,7 +56,7 @@ class _Job:
 
     folder: Path
     doc_id: str
-    systems: Mapping[str, System]
+    systems: Mapping[str, AnySystem]
     cases: tuple[Case, ...]
     budgets: tuple[int, ...]
     done: frozenset[_Key]
@@ -72,34 +70,16 @@ class _Job:
                         yield key
 
 
-@dataclass(slots=True, kw_only=True)
-class _Clock:
-    """CPU seconds by what they were spent on; adds up over documents."""
-
-    load_s: float
-    prepare_s: dict[str, float]
-    question_s: dict[str, float]
-
-    @classmethod
-    def zero(cls, names: Collection[str]) -> _Clock:
-        return cls(load_s=0.0, prepare_s=dict.fromkeys(names, 0.0), question_s=dict.fromkeys(names, 0.0))
-
-    def add(self, other: _Clock) -> None:
-        self.load_s += other.load_s
-        for name in self.prepare_s:
-            self.prepare_s[name] += other.prepare_s[name]
-            self.question_s[name] += other.question_s[name]
-
-
 def run(
     dataset: EvaluationSet,
-    systems: Sequence[str] | Mapping[str, System],
+    systems: Sequence[str] | Mapping[str, AnySystem],
     budgets: Sequence[int],
     *,
     out: Path | str,
     split: str | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
+    command: Sequence[str] = (),
 ) -> Run:
     """Let systems predict at several budgets for every case, and append to a predictions file.
 
@@ -113,6 +93,7 @@ def run(
         out: The file; made if it isn't there, gone on with if it is.
         split: Only the cases of this split; None takes all that were loaded.
         jobs: Documents at a time, in processes of their own; the file is the same.
+        command: What to put on record as the command that ran.
         progress: Called once at the start and after every prediction (after every document if `jobs > 1`).
 
     Raises:
@@ -127,24 +108,25 @@ def run(
     todo = _jobs(dataset.only(split), made, tuple(sorted(set(budgets))), kept)
     total = sum(len(job.cases) * len(job.budgets) * len(made) for job in todo)
     pending = sum(1 for job in todo for _key in job.pending())
-    clock = _Clock.zero(made)
+    timings = Timings.zero(made)
     done = total - pending
     if progress:
         progress(done, total, dataset.name)
-    with out.open("a", encoding="utf-8", newline="\n") as file:
-        for doc_id, lines in _predicted([job for job in todo if any(job.pending())], jobs, clock):
-            file.write("".join(lines))
-            file.flush()
-            done += len(lines)
-            if progress:
-                progress(done, total, doc_id)
+    try:
+        with out.open("a", encoding="utf-8", newline="\n") as file:
+            for doc_id, lines in _predicted([job for job in todo if any(job.pending())], jobs, timings):
+                file.write("".join(lines))
+                file.flush()
+                done += len(lines)
+                if progress:
+                    progress(done, total, doc_id)
+    finally:  # what a run cost before it was stopped is part of what its file cost
+        add_record(out, dataset.folder, timings, command)
     return Run(
         out=out,
         written=pending,
         kept=total - pending,
-        load_s=clock.load_s,
-        prepare_s=clock.prepare_s,
-        question_s=clock.question_s,
+        timings=timings,
         notes=notes,
     )
 
@@ -169,7 +151,7 @@ def _resume(out: Path) -> tuple[frozenset[_Key], tuple[str, ...]]:
 
 
 def _jobs(
-    dataset: EvaluationSet, systems: Mapping[str, System], budgets: tuple[int, ...], done: frozenset[_Key]
+    dataset: EvaluationSet, systems: Mapping[str, AnySystem], budgets: tuple[int, ...], done: frozenset[_Key]
 ) -> list[_Job]:
     jobs = []
     for doc_id, cases in dataset.by_document():
@@ -187,32 +169,32 @@ def _jobs(
     return jobs
 
 
-def _predicted(todo: Sequence[_Job], jobs: int, clock: _Clock) -> Iterator[tuple[str, list[str]]]:
+def _predicted(todo: Sequence[_Job], jobs: int, timings: Timings) -> Iterator[tuple[str, list[str]]]:
     """Lines as they come, in the file's order, each batch with its document."""
     if jobs <= 1:
         for job in todo:
-            for line in _predict(job, clock):
+            for line in _predict(job, timings):
                 yield job.doc_id, [line]
         return
     executor = ProcessPoolExecutor(max_workers=jobs)
     try:
-        futures: list[tuple[str, Future[tuple[list[str], _Clock]]]] = [
+        futures: list[tuple[str, Future[tuple[list[str], Timings]]]] = [
             (job.doc_id, executor.submit(_predict_all, job)) for job in todo
         ]
         for doc_id, future in futures:
             lines, spent = future.result()
-            clock.add(spent)
+            timings.add(spent)
             yield doc_id, lines
     finally:
         executor.shutdown(cancel_futures=True)  # after an error or an interrupt, begin no further document
 
 
-def _predict_all(job: _Job) -> tuple[list[str], _Clock]:
-    clock = _Clock.zero(job.systems)
-    return list(_predict(job, clock)), clock
+def _predict_all(job: _Job) -> tuple[list[str], Timings]:
+    timings = Timings.zero(job.systems)
+    return list(_predict(job, timings)), timings
 
 
-def _predict(job: _Job, clock: _Clock) -> Iterator[str]:
+def _predict(job: _Job, timings: Timings) -> Iterator[str]:
     """Load a document, ask each system every question that is left, drop it."""
     began = time.process_time()
     try:
@@ -220,18 +202,24 @@ def _predict(job: _Job, clock: _Clock) -> Iterator[str]:
     except HierarchyError as error:
         error.add_note(f"While reading document {job.doc_id!r} of {job.folder}.")
         raise
-    clock.load_s += time.process_time() - began
+    timings.loaded(time.process_time() - began)
     pending = set(job.pending())
     for name, system in job.systems.items():
-        if not any(key[0] == name for key in pending):
-            continue
-        began = time.process_time()
-        read = system.prepare(document)
-        clock.prepare_s[name] += time.process_time() - began
-        for case in job.cases:
-            for budget in job.budgets:
-                if (name, case.id, budget) in pending:
-                    began = time.process_time()
-                    spans = read(case.question, budget)
-                    clock.question_s[name] += time.process_time() - began
-                    yield to_line(Prediction(id=case.id, system=name, budget_tokens=budget, spans=spans))
+        if any(key[0] == name for key in pending):
+            yield from _ask(job, name, system, document, pending, timings.systems[name])
+
+
+def _ask(
+    job: _Job, name: str, system: AnySystem, document: Document, pending: Collection[_Key], timing: Timing
+) -> Iterator[str]:
+    """Ask one system every question about a document that is left."""
+    began = time.process_time()
+    read = case_reader(system, document)
+    timing.prepared(time.process_time() - began)
+    for case in job.cases:
+        budgets = [budget for budget in job.budgets if (name, case.id, budget) in pending]
+        for budget in budgets:
+            began = time.process_time()
+            spans = read(case, budget)
+            timing.asked(time.process_time() - began, first=budget == budgets[0])
+            yield to_line(Prediction(id=case.id, system=name, budget_tokens=budget, spans=spans))

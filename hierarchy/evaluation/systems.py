@@ -7,27 +7,41 @@ from functools import partial
 from types import MappingProxyType
 
 from hierarchy.errors import InputError
-from hierarchy.evaluation.baselines import BM25, Head, Random, System
+from hierarchy.evaluation.baselines import BM25, Head, Random
+from hierarchy.evaluation.dense import Dense, Fusion
+from hierarchy.evaluation.oracle import AnySystem, Oracle
 from hierarchy.evaluation.ours import HierarchySystem
+from hierarchy.evaluation.trees import AutoMerging, CollapsedTree, Descent
 
 __all__ = ["SYSTEMS", "systems_named"]
 
-SYSTEMS: Mapping[str, Callable[[], System]] = MappingProxyType(
+SYSTEMS: Mapping[str, Callable[[], AnySystem]] = MappingProxyType(
     {
         "hierarchy": HierarchySystem,
+        "expected-gain": partial(HierarchySystem, policy="expected_gain"),
+        "proportional": partial(HierarchySystem, policy="proportional"),
+        "uniform": partial(HierarchySystem, policy="uniform"),
+        "top-k": partial(HierarchySystem, policy="top_k"),
         "bm25": BM25,
         "bm25-sentence": partial(BM25, chunk="sentence"),
         "bm25-128": partial(BM25, chunk=128),
         "bm25-512": partial(BM25, chunk=512),
         "bm25-page": partial(BM25, chunk="page"),
+        "bm25-heading": partial(BM25, headings=True),
+        "dense": Dense,
+        "rrf": Fusion,
+        "raptor": CollapsedTree,
+        "automerge": AutoMerging,
+        "descent": Descent,
         "head": Head,
         "random": Random,
+        "oracle": Oracle,
     }
 )
 """Every system, as what makes it. `bm25` cuts at 256 tokens; on texts without pages, a page is the whole file."""
 
 
-def systems_named(names: Iterable[str]) -> Mapping[str, System]:
+def systems_named(names: Iterable[str]) -> Mapping[str, AnySystem]:
     """Make systems by name, in the order given.
 
     Raises:

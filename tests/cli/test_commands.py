@@ -285,7 +285,7 @@ class TestEval:
         assert run("eval", "score", folder, tmp_path / "none.jsonl").exit_code == 3
         assert run("eval", "score", tmp_path, other).exit_code == 3
         assert run("eval", "run", folder, "--budgets", "much", "--out", other).exit_code == 2
-        assert run("eval", "run", folder, "--budgets", "1k", "--system", "oracle", "--out", other).exit_code == 2
+        assert run("eval", "run", folder, "--budgets", "1k", "--system", "best", "--out", other).exit_code == 2
 
 
 class TestHelp:

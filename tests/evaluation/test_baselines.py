@@ -14,6 +14,7 @@ from hierarchy.evaluation.baselines import BM25, Head, Random, chunks
 from hierarchy.evaluation.fitting import Material, Stretch
 from hierarchy.evaluation.metrics import PdfSource, TextSource, score_case
 from hierarchy.evaluation.ours import HierarchySystem
+from hierarchy.evaluation.postings import Postings
 from hierarchy.evaluation.predictions import PageSpan, TextSpan
 from hierarchy.evaluation.sets import Case, Gold
 from hierarchy.evaluation.systems import SYSTEMS, systems_named
@@ -99,9 +100,7 @@ def test_bm25_scores_are_those_of_the_formula():
     """Three chunks, worked out by hand: rarity × saturated frequency, longer chunks discounted."""
     from math import log
 
-    from hierarchy.evaluation.baselines import _Index
-
-    index = _Index(["cat cat dog", "cat", "sun sky"], 1.5, 0.75)
+    index = Postings(["cat cat dog", "cat", "sun sky"], 1.5, 0.75)
     rare_in_two, average = log(1 + 1.5 / 2.5), 2.0
     expected = [
         rare_in_two * 2 * 2.5 / (2 + 1.5 * (0.25 + 0.75 * 3 / average)),

@@ -117,8 +117,8 @@ def test_processes_write_the_same_file(dataset, tmp_path):
     run(dataset, ["bm25", "head"], [5, 20], out=one)
     result = run(dataset, ["bm25", "head"], [5, 20], out=two, jobs=2)
     assert two.read_bytes() == one.read_bytes()
-    assert set(result.question_s) == {"bm25", "head"}
-    assert result.prepare_s["bm25"] > 0
+    assert set(result.timings.systems) == {"bm25", "head"}
+    assert result.timings.systems["bm25"].prepare_s > 0
 
 
 def test_each_document_is_loaded_once_and_systems_may_be_ones_own(dataset, tmp_path, monkeypatch):

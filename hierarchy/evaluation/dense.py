@@ -1,0 +1,93 @@
+"""Baselines that rank passages by meaning: embeddings alone, and fused with BM25.
+
+The model is in `embedding` and needs the extra `semantic`. Passages are embedded once per document and kept while its
+questions are asked. Within one run, systems that embed the same passages share the work, and the first is charged for
+it: to time one of them, run it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierarchy.document import Document
+from hierarchy.evaluation.baselines import Chunk, Reader, chunk_texts, chunks
+from hierarchy.evaluation.embedding import embed
+from hierarchy.evaluation.fitting import Material
+from hierarchy.evaluation.postings import Postings
+from hierarchy.evaluation.predictions import EvidenceSpan
+
+__all__ = ["Dense", "Fusion", "fused_order"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dense:
+    """Chunks by the cosine of their embedding with the question's.
+
+    Attributes:
+        chunk: How to cut.
+    """
+
+    chunk: Chunk = 256
+
+    def prepare(self, document: Document) -> Reader:
+        """Cut the document and embed every chunk."""
+        material = Material.of(document)
+        pieces = chunks(material, self.chunk)
+        vectors = embed(tuple(chunk_texts(document, pieces)))
+        order = _ranking(vectors)
+        return lambda question, budget_tokens: material.fit((pieces[i] for i in order(question)), budget_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fusion:
+    """Chunks by their reciprocal ranks under BM25 and under embeddings. Source: Cormack, Clarke and Büttcher, 2009.
+
+    Attributes:
+        chunk: How to cut.
+        k: How little the very first ranks stand out.
+    """
+
+    chunk: Chunk = 256
+    k: int = 60
+
+    def prepare(self, document: Document) -> Reader:
+        """Cut the document, index its words and embed every chunk."""
+        material = Material.of(document)
+        pieces = chunks(material, self.chunk)
+        texts = chunk_texts(document, pieces)
+        index, by_meaning = Postings(texts), _ranking(embed(tuple(texts)))
+
+        def read(question: str, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
+            order = fused_order((index.order(question), by_meaning(question)), self.k)
+            return material.fit((pieces[i] for i in order), budget_tokens)
+
+        return read
+
+
+def _ranking(vectors: NDArray[np.float32]) -> Callable[[str], NDArray[np.int64]]:
+    """Question → order of the rows; the last one is remembered, since it is asked at every budget in turn."""
+
+    @lru_cache(maxsize=1)
+    def order(question: str) -> NDArray[np.int64]:
+        # The question isn't embedded through the cache: it would push out the passages of another cut.
+        return np.argsort(-(vectors @ embed.__wrapped__((question,))[0]), kind="stable")
+
+    return order
+
+
+def fused_order(orders: tuple[NDArray[np.int64], ...], k: int = 60) -> NDArray[np.int64]:
+    """One order out of several over the same things, by the sum of reciprocal ranks; ties stay in document order.
+
+    Example:
+        >>> fused_order((np.array([2, 0, 1]), np.array([2, 1, 0]))).tolist()
+        [2, 0, 1]
+    """
+    score = np.zeros(len(orders[0]))
+    for order in orders:
+        score[order] += 1 / (k + 1 + np.arange(len(order)))
+    return np.argsort(-score, kind="stable")
