@@ -1,22 +1,20 @@
-"""The commands `eval run` and `eval score`."""
+"""The commands `eval run` and `eval score`; the others below `eval` are in `arena`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from hierarchy.cli import console
+from hierarchy.cli.arena import compare, cost, report, show_rows
 from hierarchy.cli.exits import Exit
 from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from hierarchy.evaluation.predictions import Prediction
-    from hierarchy.evaluation.report import Row
     from hierarchy.evaluation.runner import Run
 
 __all__ = ["SYSTEM_NAMES", "evaluate"]
@@ -38,8 +36,6 @@ def _parsed_budgets(ctx: click.Context, param: click.Parameter, value: str) -> t
         raise click.BadParameter(message, ctx=ctx, param=param) from error
 
 
-_TROUBLES = frozenset({"over budget", "missing"})
-
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 split_option = click.option("--split", help="Only the questions of this split, such as dev.")
 
@@ -51,6 +47,9 @@ split_option = click.option("--split", help="Only the questions of this split, s
 Examples:
   hierarchy eval run my-set --budgets 1k,2k,4k --out predictions.jsonl
   hierarchy eval score my-set predictions.jsonl
+  hierarchy eval compare ours.jsonl theirs.jsonl
+  hierarchy eval report my-set --predictions predictions.jsonl --out report.md
+  hierarchy eval cost 10-K.pdf
 """,
 )
 def evaluate() -> None:
@@ -91,13 +90,24 @@ def run(
     folder: Path, budgets: tuple[int, ...], split: str | None, systems: tuple[str, ...], jobs: int, out: Path
 ) -> int:
     """Let systems read for every question of the set in DIR, and write what they would read."""
+    # Several threads of linear algebra wait for each other when cores are busy, and their waiting counts as CPU. Set
+    # before numpy is imported, which is when it looks.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from hierarchy.evaluation import runner
     from hierarchy.evaluation.sets import load_set
 
     dataset = load_set(folder, split)
+    names = tuple(dict.fromkeys(systems))
     with console.progress() as progress:
         done = runner.run(
-            dataset, tuple(dict.fromkeys(systems)), budgets, out=out, split=split, jobs=jobs, progress=progress
+            dataset,
+            names,
+            budgets,
+            out=out,
+            split=split,
+            jobs=jobs,
+            progress=progress,
+            command=_command(dataset.name, budgets, split, names),
         )
     for note in (*dataset.notes, *done.notes):
         console.show_note(f"Note: {note}")
@@ -119,7 +129,8 @@ Examples:
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
 def score(folder: Path, files: tuple[Path, ...], split: str | None, markdown: bool) -> int:
     """Judge PREDICTIONS against the evidence of the set in DIR: per system and budget, with 95 % intervals."""
-    from hierarchy.evaluation import figures, report
+    from hierarchy.evaluation import figures
+    from hierarchy.evaluation import report as tables
     from hierarchy.evaluation.predictions import read_predictions
     from hierarchy.evaluation.sets import load_set
 
@@ -128,14 +139,18 @@ def score(folder: Path, files: tuple[Path, ...], split: str | None, markdown: bo
     predictions: list[Prediction] = [one for file in files for one in read_predictions(file) if one.id in wanted]
     if not predictions:
         raise InputError("None of the predictions is about a question of this set and split.", "Check DIR and --split.")
-    rows = report.rows(figures.score(dataset, predictions))
-    if markdown:
-        click.echo(report.markdown(report.HEADER, rows), nl=False)
-    else:
-        console.show(_table(report.HEADER, rows), least_width=96)
+    rows = tables.rows(figures.score(dataset, predictions))
+    show_rows(tables.HEADER, rows, markdown=markdown)
     for note in dataset.notes:
         console.show_note(f"Note: {note}")
     return Exit.DONE
+
+
+def _command(set_name: str, budgets: tuple[int, ...], split: str | None, systems: tuple[str, ...]) -> list[str]:
+    """The command as anyone could give it: without what concerns this machine alone."""
+    words = ["hierarchy", "eval", "run", set_name, "--budgets", ",".join(map(str, budgets))]
+    words += ["--split", split] if split else []
+    return words + [word for system in systems for word in ("--system", system)]
 
 
 def _summary(done: Run) -> str:
@@ -143,18 +158,5 @@ def _summary(done: Run) -> str:
     return f"{done.written:,} predictions written to {done.out}{kept}; {done.timings.total_s:,.1f} s of CPU."
 
 
-def _table(header: Row, rows: Sequence[Row]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    # What went wrong nowhere needs no column.
-    shown = [
-        index for index, head in enumerate(header) if head not in _TROUBLES or any(row[index] != "0" for row in rows)
-    ]
-    for index in shown:
-        width = max(len(row[index]) for row in rows)
-        table.add_column(header[index], justify="left" if index == 0 else "right", min_width=width)
-    for row in rows:
-        table.add_row(*(Text(row[index]) for index in shown))
-    return table
+for command in (compare, report, cost):
+    evaluate.add_command(command)

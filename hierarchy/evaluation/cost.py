@@ -19,7 +19,20 @@ from hierarchy.planner import outline
 from hierarchy.relevance import estimate
 from hierarchy.tokens import count_tokens
 
-__all__ = ["Cost", "measure"]
+__all__ = ["HEADER", "Cost", "measure", "row"]
+
+HEADER = (
+    "file",
+    "tokens",
+    "least, s",
+    "load ×",
+    "tree ×",
+    "first question ×",
+    "question ×",
+    "question, ms",
+    "peak, MB",
+)
+"""What the cells of `row` are; × are multiples of the least."""
 
 T = TypeVar("T")
 
@@ -80,6 +93,19 @@ def measure(path: Path, question: str = _QUESTION, rounds: int = 3) -> Cost:
         first_question_s=first_question_s,
         question_s=question_s,
         peak_mb=_peak_mb(lambda: estimate(outline(load(path)), question)),
+    )
+
+
+def row(cost: Cost) -> tuple[str, ...]:
+    """The figures as `HEADER` names them."""
+    parts = (cost.load_s, cost.tree_s, cost.first_question_s, cost.question_s)
+    return (
+        cost.name,
+        f"{cost.tokens:,}",
+        f"{cost.least_s:.3f}",
+        *(f"{cost.multiple(seconds):.2f}" for seconds in parts),
+        f"{1000 * cost.question_s:.1f}",
+        f"{cost.peak_mb:,.0f}",
     )
 
 

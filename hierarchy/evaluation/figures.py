@@ -1,8 +1,8 @@
 """Figures of a whole set: means per budget, intervals, differences between systems.
 
 Intervals are 95 %, from a bootstrap over *documents*, because questions about one document stand or fall together.
-Two systems are compared on the same cases; where the interval of their difference holds 0 there is no winner. A case
-without a prediction counts as zero.
+Two systems are compared on the same cases; where the interval of their difference holds 0, or where it is drawn over
+too few documents, there is no winner. A case without a prediction counts as zero.
 
 Owns the arithmetic over cases. A single case is judged in `metrics`; tables are laid out in `report`.
 """
@@ -26,6 +26,9 @@ __all__ = ["BudgetFigures", "Difference", "Interval", "Scoreboard", "bootstrap",
 ROUNDS = 2000
 """Bootstrap rounds: the ends of an interval move by less than half a point from seed to seed."""
 
+LEAST_DOCUMENTS = 6
+"""With fewer there is no verdict: that one system is ahead in each of five happens by chance in 1 of 16 comparisons."""
+
 _UNPREDICTED_TOKENS = 10**6
 
 
@@ -43,15 +46,27 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How much better one system is than another on the same cases, as a share."""
+    """How much better one system is than another on the same cases, as a share.
+
+    Attributes:
+        mean: Over cases.
+        interval: Of the mean. Drawn over few documents it is narrower than what is not known: of one it is a point.
+        documents: Over how many it was drawn.
+    """
 
     mean: float
     interval: Interval
+    documents: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are documents enough for a verdict."""
+        return self.documents >= LEAST_DOCUMENTS
 
     @property
     def decided(self) -> bool:
-        """Whether there is a winner: the interval leaves out 0."""
-        return 0.0 not in self.interval
+        """Whether there is a winner: the interval leaves out 0 and has documents enough behind it."""
+        return self.enough and 0.0 not in self.interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +81,7 @@ class BudgetFigures:
         interval: Of `answerable`.
         coverage: Mean over cases.
         groups: Mean over cases; None for PDFs.
+        files: Mean over cases; None unless evidence is in files.
         used_tokens: Mean over predictions.
         over_budget: How many predictions had to be cut.
     """
@@ -77,6 +93,7 @@ class BudgetFigures:
     interval: Interval
     coverage: float
     groups: float | None
+    files: float | None
     used_tokens: float
     over_budget: int
 
@@ -113,19 +130,34 @@ class Scoreboard:
     def figures(self, budget_tokens: int) -> BudgetFigures:
         """The system's figures at one budget that was predicted at."""
         rows = self.by_budget[budget_tokens]
-        grouped = next(iter(rows.values())).groups is not None
-        answerable = self.values(budget_tokens)
         return BudgetFigures(
             budget_tokens=budget_tokens,
             cases=len(self.cases),
             missing=len(self.cases) - len(rows),
-            answerable=float(answerable.mean()),
-            interval=bootstrap(self._documents(), answerable),
+            answerable=float(self.values(budget_tokens).mean()),
+            interval=self.interval(budget_tokens),
             coverage=float(self.values(budget_tokens, "coverage").mean()),
-            groups=float(self.values(budget_tokens, "groups").mean()) if grouped else None,
+            groups=self.mean(budget_tokens, "groups"),
+            files=self.mean(budget_tokens, "files"),
             used_tokens=float(np.mean([row.used_tokens for row in rows.values()])),
             over_budget=sum(row.over_budget for row in rows.values()),
         )
+
+    @property
+    def over_budget(self) -> int:
+        """How many predictions had to be cut, over all budgets."""
+        return sum(row.over_budget for rows in self.by_budget.values() for row in rows.values())
+
+    def mean(self, budget_tokens: int, figure: str = "answerable") -> float | None:
+        """The mean of one figure of `CaseScore` over all cases; None where the set has no such figure."""
+        rows = self.by_budget[budget_tokens]
+        if getattr(next(iter(rows.values())), figure) is None:
+            return None
+        return float(self.values(budget_tokens, figure).mean())
+
+    def interval(self, budget_tokens: int, figure: str = "answerable") -> Interval:
+        """The 95 % interval of that mean."""
+        return bootstrap(self._documents(), self.values(budget_tokens, figure))
 
     def tokens_to_evidence(self, percentile: float = 50) -> int | None:
         """Tokens until the first group is covered, at the largest budget; None for PDFs and without predictions.
@@ -190,7 +222,11 @@ def paired(
 ) -> Difference:
     """The mean difference of two systems on the same cases, with its interval."""
     difference = values - base
-    return Difference(mean=float(difference.mean()), interval=bootstrap(documents, difference, rounds))
+    return Difference(
+        mean=float(difference.mean()),
+        interval=bootstrap(documents, difference, rounds),
+        documents=len(set(documents)),
+    )
 
 
 def compare(board: Scoreboard, base: Scoreboard, figure: str = "answerable") -> Mapping[int, Difference]:

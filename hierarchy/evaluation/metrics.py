@@ -62,6 +62,7 @@ class CaseScore:
         groups: Share of the groups that are there; None for PDFs, whose pages are all needed.
         used_tokens: What the spans cost, never more than the budget.
         over_budget: Whether something had to be cut off to keep it.
+        files: Share of the files with gold evidence of which a whole group is there; None unless evidence is in files.
         tokens_to_evidence: What had been read when the first group was covered, the whole document's tokens if it never
             was; None for PDFs.
     """
@@ -71,6 +72,7 @@ class CaseScore:
     used_tokens: int
     over_budget: bool
     groups: float | None = None
+    files: float | None = None
     tokens_to_evidence: int | None = None
 
 
@@ -210,6 +212,7 @@ def _score_text(case: Case, spans: Sequence[EvidenceSpan], budget_tokens: int, s
         coverage=float(np.average(shares, weights=sizes)),
         answerable=float(max(shares) >= TEXT_THRESHOLD),
         groups=float(np.mean([share >= TEXT_THRESHOLD for share in shares])),
+        files=_files_found(groups, shares) if None not in source.lengths else None,
         used_tokens=budget_tokens - reading.left,
         over_budget=reading.over,
         tokens_to_evidence=source.tokens if first is None else first,
@@ -223,6 +226,14 @@ def _groups(case: Case) -> list[list[TextSpan]]:
             raise InputError(f"Case {case.id}: evidence in a text needs start and end.", "They count characters.")
         groups[gold.group].append(gold.span)
     return list(groups.values())
+
+
+def _files_found(groups: Sequence[Sequence[TextSpan]], shares: Sequence[float]) -> float:
+    """A file is found with any of its groups: a question for all contracts with a clause needs one clause of each."""
+    wanted = {span.file for group in groups for span in group}
+    pairs = zip(groups, shares, strict=True)
+    found = {span.file for group, share in pairs if share >= TEXT_THRESHOLD for span in group}
+    return len(found) / len(wanted)
 
 
 def _checked(case: Case, span: EvidenceSpan, source: TextSource) -> TextSpan:

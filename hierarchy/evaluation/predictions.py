@@ -1,7 +1,7 @@
 """What a system predicts: the evidence it would read, in order of preference, and the JSONL file that holds it.
 
 One line is one question at one budget, in the format of the reference scorer: `{"id", "budget", "spans"}`, and
-`"system"` beside them, so that several systems fit one file. Optional are `"abstain"` and `"answer"`.
+`"system"` beside them, so that several systems fit one file. Optional are `"abstain"`, `"answer"` and `"confidence"`.
 
 Owns the spans and the file. Doesn't know how spans are found (`baselines`, `ours`) or judged (`metrics`).
 """
@@ -80,6 +80,7 @@ class Prediction:
         system: Who predicted it; empty in files that hold one system only.
         abstain: Whether the system says that the document doesn't answer; None where it wasn't asked.
         answer: The answer, if the system gives one.
+        confidence: How sure the system is that the document answers, if it says; any scale, larger is surer.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Prediction:
     system: str = ""
     abstain: bool | None = None
     answer: str | None = None
+    confidence: float | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -123,6 +125,8 @@ def to_line(prediction: Prediction) -> str:
         record["abstain"] = prediction.abstain
     if prediction.answer is not None:
         record["answer"] = prediction.answer
+    if prediction.confidence is not None:
+        record["confidence"] = prediction.confidence
     # Non-ASCII stays escaped, so that a lone surrogate in a PDF's text can't make the file unreadable.
     return json.dumps(record) + "\n"
 
@@ -174,7 +178,7 @@ def scan_predictions(path: Path | str) -> tuple[tuple[Prediction, ...], int]:
 
 def _prediction(record: Mapping[str, Any]) -> Prediction:
     spans: Iterable[Mapping[str, Any]] = record["spans"]
-    abstain, answer = record.get("abstain"), record.get("answer")
+    abstain, answer, confidence = record.get("abstain"), record.get("answer"), record.get("confidence")
     return Prediction(
         id=str(record["id"]),
         budget_tokens=int(record["budget"]),
@@ -182,4 +186,5 @@ def _prediction(record: Mapping[str, Any]) -> Prediction:
         system=str(record.get("system", "")),
         abstain=None if abstain is None else bool(abstain),
         answer=None if answer is None else str(answer),
+        confidence=None if confidence is None else float(confidence),
     )

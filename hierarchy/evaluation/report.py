@@ -5,17 +5,18 @@ Lays out only; the arithmetic is in `figures`, and nothing here prints.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from hierarchy.evaluation.figures import BudgetFigures, Difference, Scoreboard, compare
 
-__all__ = ["HEADER", "Row", "comparison_rows", "markdown", "matrix", "rows"]
+__all__ = ["HEADER", "Row", "all_budgets", "comparison_rows", "duel_rows", "markdown", "matrix", "name", "rows"]
 
 Row = tuple[str, ...]
 """The cells of a line, as text."""
 
 HEADER: Row = (
-    "system", "budget", "cases", "answerable %", "95 %", "coverage %", "groups %", "used", "over budget", "missing"
+    "system", "budget", "cases", "answerable %", "95 %", "coverage %", "groups %", "files %", "used", "over budget",
+    "missing",
 )  # fmt: skip
 """What the cells of `rows` are."""
 
@@ -25,18 +26,39 @@ def rows(boards: Sequence[Scoreboard]) -> tuple[Row, ...]:
     return tuple(_row(board.system, board.figures(budget)) for board in boards for budget in board.budgets)
 
 
-def matrix(boards: Sequence[Scoreboard]) -> tuple[Row, ...]:
-    """Share answerable in per cent: a header of budgets, then one row per system."""
-    budgets = sorted({budget for board in boards for budget in board.budgets})
-    header = ("answerable %", *(f"{budget:,}" for budget in budgets))
-    return (header, *((_name(board), *(_answerable(board, budget) for budget in budgets)) for board in boards))
+def matrix(boards: Sequence[Scoreboard], figure: str = "answerable") -> tuple[Row, ...]:
+    """One figure in per cent: a header of budgets, then one row per system."""
+    budgets = all_budgets(boards)
+    header = (f"{figure} %", *(f"{budget:,}" for budget in budgets))
+    return (header, *((name(board), *(_cell(board, budget, figure) for budget in budgets)) for board in boards))
 
 
-def comparison_rows(board: Scoreboard, base: Scoreboard) -> tuple[Row, ...]:
-    """A header, then per budget how many points a system is ahead of another, and who wins if anyone does."""
-    differences: Mapping[int, Difference] = compare(board, base)
-    header = ("budget", f"{_name(board)} − {_name(base)}", "95 %", "winner")
-    return (header, *((f"{budget:,}", *_difference(d, board, base)) for budget, d in differences.items()))
+def all_budgets(boards: Sequence[Scoreboard]) -> tuple[int, ...]:
+    """The budgets that any of the systems was predicted at, ascending."""
+    return tuple(sorted({budget for board in boards for budget in board.budgets}))
+
+
+def comparison_rows(pairs: Sequence[tuple[Scoreboard, Scoreboard]], figure: str = "answerable") -> tuple[Row, ...]:
+    """A header, then per pair and budget how many points the first is ahead of the second, and who wins if anyone."""
+    header = ("system", "base", "budget", "points ahead", "95 %", "winner")
+    return (
+        header,
+        *(
+            (name(board), name(base), f"{budget:,}", *_difference(difference, board, base))
+            for board, base in pairs
+            for budget, difference in compare(board, base, figure).items()
+        ),
+    )
+
+
+def duel_rows(board: Scoreboard, others: Sequence[Scoreboard], figure: str = "answerable") -> tuple[Row, ...]:
+    """A header of budgets, then per other system how many points the first is ahead; undecided ones say so."""
+    budgets = all_budgets([board, *others])
+    rows_ = [(f"{name(board)} ahead of", *(f"{budget:,}" for budget in budgets))]
+    for other in others:
+        differences = compare(board, other, figure)
+        rows_.append((name(other), *(_ahead(differences.get(budget)) for budget in budgets)))
+    return tuple(rows_)
 
 
 def markdown(header: Row, body: Sequence[Row]) -> str:
@@ -62,7 +84,8 @@ def _row(system: str, figures: BudgetFigures) -> Row:
         _percent(figures.answerable),
         f"[{_percent(figures.interval.low)}, {_percent(figures.interval.high)}]",
         _percent(figures.coverage),
-        "–" if figures.groups is None else _percent(figures.groups),
+        _percent(figures.groups),
+        _percent(figures.files),
         f"{round(figures.used_tokens):,}",
         f"{figures.over_budget:,}",
         f"{figures.missing:,}",
@@ -71,21 +94,38 @@ def _row(system: str, figures: BudgetFigures) -> Row:
 
 def _difference(difference: Difference, board: Scoreboard, base: Scoreboard) -> Row:
     ahead = board if difference.mean > 0 else base
-    low, high = difference.interval.low, difference.interval.high
-    winner = _name(ahead) if difference.decided else "no winner"
-    return f"{100 * difference.mean:+.1f}", f"[{_percent(low)}, {_percent(high)}]", winner
+    winner = name(ahead) if difference.decided else _undecided(difference)
+    return _points(difference.mean), _interval(difference), winner
 
 
-def _answerable(board: Scoreboard, budget_tokens: int) -> str:
-    # Without the interval, which `figures` would draw anew for a number that doesn't need it.
-    if budget_tokens not in board.by_budget:
+def _ahead(difference: Difference | None) -> str:
+    if difference is None:
         return "–"
-    return _percent(float(board.values(budget_tokens).mean()))
+    verdict = f"**{_points(difference.mean)}**" if difference.decided else _undecided(difference)
+    return f"{verdict} {_interval(difference)}"
 
 
-def _name(board: Scoreboard) -> str:
+def _undecided(difference: Difference) -> str:
+    return "no winner" if difference.enough else "too few documents"
+
+
+def _interval(difference: Difference) -> str:
+    return f"[{_points(difference.interval.low)}, {_points(difference.interval.high)}]"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def _cell(board: Scoreboard, budget_tokens: int, figure: str) -> str:
+    # Without the interval, which `figures` would draw anew for a number that doesn't need it.
+    return _percent(board.mean(budget_tokens, figure)) if budget_tokens in board.by_budget else "–"
+
+
+def name(board: Scoreboard) -> str:
+    """What a system is called in tables."""
     return board.system or "–"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"

@@ -271,6 +271,55 @@ class TestEval:
         assert table.startswith("| system | budget |")
         assert len(table.splitlines()) == 6
 
+    def test_two_runs_of_one_system_have_no_winner(self, folder, tmp_path):
+        """The set is the one on record beside the file; a verdict needs more documents than this set has."""
+        files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+        for out in files:
+            run("eval", "run", folder, "--budgets", "200,1k", "--system", "bm25", "--out", out)
+        done = run("eval", "compare", *files)
+        assert done.exit_code == 0
+        assert re.search(
+            r"bm25 \(a\)\s+bm25 \(b\)\s+1,000\s+\+0\.0\s+\[\+0\.0, \+0\.0\]\s+too few documents", done.stdout
+        )
+        table = run("eval", "compare", *files, "--set", folder, "--split", "dev", "--markdown")
+        assert table.stdout.startswith("| system | base | budget |")
+        assert run("eval", "compare", *files, "--figure", "files").exit_code == 3
+        (tmp_path / "a.run.json").unlink()
+        (tmp_path / "b.run.json").unlink()
+        assert "--set" in run("eval", "compare", *files).stderr
+
+    def test_different_systems_are_compared_by_name(self, folder, tmp_path):
+        """Where files share no system, each is held against each; without a common budget there is nothing to say."""
+        for system, budgets in (("bm25", "200"), ("head", "200"), ("random", "300")):
+            run("eval", "run", folder, "--budgets", budgets, "--system", system, "--out", tmp_path / f"{system}.jsonl")
+        done = run("eval", "compare", tmp_path / "bm25.jsonl", tmp_path / "head.jsonl")
+        assert re.search(r"^bm25\s+head\s+200", done.stdout, re.MULTILINE)
+        assert run("eval", "compare", tmp_path / "bm25.jsonl", tmp_path / "random.jsonl").exit_code == 3
+
+    def test_a_report_is_written_with_its_figures(self, folder, tmp_path):
+        """Links lead from the document to the figures; what was run is told as a command."""
+        pytest.importorskip("matplotlib")
+        out, written = tmp_path / "p.jsonl", tmp_path / "docs" / "report.md"
+        run("eval", "run", folder, "--budgets", "200,1k", "--system", "bm25", "--system", "oracle", "--out", out)
+        images = ("--figures", tmp_path / "images")
+        done = run("eval", "report", folder, "--predictions", out, "--out", written, *images)
+        assert (done.exit_code, done.stdout) == (0, "")
+        text = written.read_text("utf-8")
+        (link,) = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
+        assert (written.parent / link).read_bytes().startswith(b"<?xml")
+        assert "hierarchy eval run set --budgets 200,1000 --system bm25 --system oracle" in text
+        assert "| oracle | 100.0 | 100.0 |" in text
+        assert str(tmp_path) not in text
+
+    def test_costs_are_multiples_of_the_least(self, chart):
+        """One row a file, for a terminal or as Markdown."""
+        done = run("eval", "cost", chart, "--rounds", "1", "--markdown")
+        assert done.exit_code == 0
+        header, _, row = done.stdout.splitlines()
+        assert header.startswith("| file | tokens | least, s | load × | tree × |")
+        assert re.match(r"\| chart\.md \| [\d,]+ \| [\d.]+ \| [\d.]+ \|", row)
+        assert "chart.md" in run("eval", "cost", chart, "--rounds", "1").stdout
+
     def test_systems_are_those_there_are(self):
         """Help lists them without importing them."""
         from hierarchy.evaluation.systems import SYSTEMS

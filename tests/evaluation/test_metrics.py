@@ -163,3 +163,15 @@ def test_spans_of_the_wrong_kind_are_refused():
         score_case(text_case((0, 7, 0)), [PageSpan(page=0, text="one")], 9, TextSource.of({None: TEXT}))
     with pytest.raises(InputError, match="is a PDF"):
         score_case(pdf_case((0, "one")), [TextSpan(start=0, end=3)], 9, PdfSource.of(dict(enumerate(["one"]))))
+
+
+def test_a_file_is_found_with_any_of_its_groups():
+    """Two files hold gold: one whole group of the first is there, of the second half of its only one."""
+    gold = [("a", 0, 7, "0"), ("a", 11, 19, "1"), ("b", 0, 11, "2")]
+    evidence = tuple(Gold(span=TextSpan(start=s, end=e, file=f), group=g) for f, s, e, g in gold)
+    case = Case(id="c", doc_id="d", question="?", evidence=evidence)
+    source = TextSource.of({"a": TEXT, "b": TEXT, "c": TEXT})
+    spans = [TextSpan(start=0, end=7, file="a"), TextSpan(start=0, end=5, file="b")]
+    assert score_case(case, spans, 9, source).files == 0.5
+    assert score_case(case, [*spans, TextSpan(start=5, end=11, file="b")], 9, source).files == 1.0
+    assert judge(text_case((0, 7, 0)), [(0, 7)], 9).files is None
