@@ -144,9 +144,18 @@ def uniform(tree: SummaryTree, relevance: Relevance, tokens: int) -> Allocation:
 
 
 def top_k(tree: SummaryTree, relevance: Relevance, tokens: int, k: int = 5) -> Allocation:
-    """Read the `k` most relevant passages, best first, as flat retrieval does; what is left over stays unspent."""
-    order = np.argsort(-relevance.gain, kind="stable")[:k]
-    chosen = ((int(relevance.candidates[i]), float(relevance.gain[i])) for i in order)
+    """Read the `k` most relevant passages that don't overlap, best first, as flat retrieval does.
+
+    What is left over stays unspent.
+    """
+    chosen: list[tuple[int, float]] = []
+    taken = relevance.skip.copy()
+    for at in np.argsort(-relevance.gain, kind="stable"):
+        node = int(relevance.candidates[at])
+        inside = slice(int(tree.nodes.low[node]), int(tree.nodes.high[node]))
+        if len(chosen) < k and not (taken[inside] & ~relevance.skip[inside]).any() and not taken[inside].all():
+            chosen.append((node, float(relevance.gain[at])))
+            taken[inside] = True
     return Allocation(policy="top_k", budget_tokens=tokens, grants=_prefix(tree, relevance, chosen, tokens))
 
 

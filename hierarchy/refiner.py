@@ -30,9 +30,9 @@ from hierarchy.tree import Ints, SummaryTree
 
 __all__ = ["MIN_WORTH", "refine"]
 
-MIN_WORTH = 1.5e-4
-"""Reading stops at a grant whose best leaf is less likely than this to hold evidence: it shares nothing with the
-question. Where no leaf of the document is as likely, the best are read all the same."""
+MIN_WORTH = 2e-4
+"""Reading stops at a grant that is less likely than this to hold evidence, and whose leaves are: it has nothing to do
+with the question. Where nothing in the document is as likely, the best is read all the same."""
 
 # As plain numbers: they are compared for every leaf that is read, and an enum's comparison is slow.
 _SENTENCE, _FURNITURE = int(LeafKind.SENTENCE), int(LeafKind.FURNITURE)
@@ -182,7 +182,7 @@ class _Reading:
         for grant in allocation.grants:
             leaves = np.concatenate([np.arange(low, high) for low, high in grant.leaves])
             leaves = leaves[np.argsort(-self.relevance.leaf[leaves], kind="stable")]
-            if self.relevance.leaf[leaves[0]] < self.min_worth:
+            if grant.gain < self.min_worth and self.relevance.leaf[leaves[0]] < self.min_worth:
                 return True
             fits = self._take(leaves)
             if not fits:

@@ -239,7 +239,7 @@ class TestContext:
     def test_each_passage_says_where_it_stands(self):
         """Source, section and column heads stand over each passage."""
         context, _, _ = driven(gather_context(CHART, "INR on 3 May", budget=Budget(60), strategy=Strategy()))
-        assert "[1] chart.md · Laboratory" in context.text
+        assert "chart.md · Laboratory\nTest | 1 May | 3 May\n" in context.text
         assert "| INR | 4.8 | 1.2 |" in context.text
         assert context.to_dict()["passages"][0]["source"] == "chart.md"
 

@@ -5,8 +5,8 @@ document order, so that it is deterministic. Relevance is soft in both direction
 section, page, file and their titles, and a subtree is as relevant as the raw text of its leaves makes it, whatever its
 summary says.
 
-Doesn't know budgets, models or prompts. The formula is in `formula`, the matching in `index`, the question's own
-parsing in `question`.
+Doesn't know budgets, models or prompts. The matching is in `index`, what is known of a passage in `features`, how that
+becomes a probability in `learned`, and the fixed formula behind it in `formula`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy.relevance.features import Candidates, describe
+from hierarchy.relevance.forest import Forest
 from hierarchy.relevance.formula import passage_relevance
 from hierarchy.relevance.index import Index
+from hierarchy.relevance.learned import Scored, learned_relevance
+from hierarchy.relevance.lexicon import built_in, expand
 from hierarchy.relevance.question import Question, parse
 from hierarchy.segments import LeafKind
 from hierarchy.tree import Ints, SummaryTree
 
-__all__ = ["Index", "Question", "Relevance", "estimate", "parse"]
+__all__ = ["Candidates", "Forest", "Index", "Question", "Relevance", "describe_question", "estimate", "parse"]
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +43,7 @@ class Relevance:
         gain: What reading each candidate is expected to add, in [0, 1].
         skip: Leaves that aren't worth a token: page furniture, and what was read already.
         grain_tokens: The size of passage that suits this document, 0 for single sentences.
+        lexicon_uses: Which lexicons knew which words of the question.
     """
 
     question: Question
@@ -48,6 +53,7 @@ class Relevance:
     gain: Floats
     skip: NDArray[np.bool_]
     grain_tokens: int
+    lexicon_uses: tuple[tuple[str, str], ...] = ()
 
     def without(self, leaves: Ints) -> Relevance:
         """The same estimate with some leaves read or ruled out, so that nothing more is granted to them."""
@@ -56,13 +62,16 @@ class Relevance:
         return replace(self, skip=skip)
 
 
-def estimate(tree: SummaryTree, question: str | Question, index: Index | None = None) -> Relevance:
+def estimate(
+    tree: SummaryTree, question: str | Question, index: Index | None = None, *, forest: Forest | None = None
+) -> Relevance:
     """Estimate the relevance of every node.
 
     Args:
         tree: The tree.
         question: The question, parsed or not.
         index: The tree's index, if it is at hand; else the tree's own, built on first use.
+        forest: Other weights than those that come with the library.
 
     Returns:
         Probabilities per node and leaf, and the passages worth reading. **A node is at least as relevant as each of
@@ -70,18 +79,27 @@ def estimate(tree: SummaryTree, question: str | Question, index: Index | None = 
     """
     index = index or tree_index(tree)
     asked = parse(question) if isinstance(question, str) else question
-    scored = passage_relevance(index, asked)
-    leaf = _leaf_relevance(scored.layer.of_leaf, scored.probability, scored.leaf_match)
-    leaf[tree.leaves.kind == LeafKind.FURNITURE] = 0.0
+    expansion = expand(asked.text, built_in())
+    by_formula = passage_relevance(index, asked)
+    scored = learned_relevance(index, asked, expansion, by_formula, forest)
+    furniture = tree.leaves.kind == LeafKind.FURNITURE
+    leaf = np.where(furniture, 0.0, scored.leaf)
     return Relevance(
         question=asked,
-        node=_node_relevance(tree, leaf, scored.layer.low, scored.probability),
+        node=_node_relevance(index, leaf, scored),
         leaf=leaf,
-        candidates=scored.layer.nodes,
+        candidates=scored.nodes,
         gain=scored.probability,
-        skip=tree.leaves.kind == LeafKind.FURNITURE,
-        grain_tokens=scored.grain_tokens,
+        skip=furniture,
+        grain_tokens=by_formula.grain_tokens,
+        lexicon_uses=expansion.uses,
     )
+
+
+def describe_question(index: Index, question: str | Question) -> Candidates:
+    """The features of a question's candidate passages: what `estimate` judges by, for fitting and for study."""
+    asked = parse(question) if isinstance(question, str) else question
+    return describe(index, asked, expand(asked.text, built_in()))
 
 
 def tree_index(tree: SummaryTree) -> Index:
@@ -91,26 +109,25 @@ def tree_index(tree: SummaryTree) -> Index:
     return tree.index
 
 
-def _leaf_relevance(of_leaf: Ints, probability: Floats, match: Floats) -> Floats:
-    """A leaf's share of its passage's probability: by its own match, against the best leaf of the passage."""
-    best = np.zeros(len(probability))
-    np.maximum.at(best, of_leaf, match)
-    share = np.where(best[of_leaf] > 0, match / np.maximum(best[of_leaf], 1e-12), 1.0)
-    return np.asarray(probability[of_leaf] * (0.1 + 0.9 * share))
-
-
-def _node_relevance(tree: SummaryTree, leaf: Floats, low: Ints, probability: Floats) -> Floats:
-    """Inside passages the best leaf's; above them the chance that at least one passage holds something."""
+def _node_relevance(index: Index, leaf: Floats, scored: Scored) -> Floats:
+    """Inside passages the best of what they hold; above the largest the chance that at least one holds something."""
+    tree = index.tree
     node = np.zeros(len(tree))
-    node[tree.leaf_nodes] = leaf
+    node[scored.nodes] = scored.probability
+    node[tree.leaf_nodes] = np.maximum(node[tree.leaf_nodes], leaf)
     for depth in range(tree.depth, 0, -1):
         at = np.flatnonzero(tree.nodes.depth == depth)
         np.maximum.at(node, tree.nodes.parent[at], node[at])
-    misses = np.zeros(len(leaf))
-    misses[low] = np.log1p(-np.minimum(probability, 1 - 1e-9))
-    edges = np.concatenate(([0.0], np.cumsum(misses)))
+    largest = index.grains[-1]
+    misses = np.zeros(len(leaf) + 1)
+    misses[largest.low + 1] = np.log1p(-np.minimum(node[largest.nodes], 1 - 1e-9))
+    edges = np.cumsum(misses)
     union = 1 - np.exp(edges[tree.nodes.high] - edges[tree.nodes.low])
-    first = np.minimum(np.searchsorted(low, tree.nodes.low), len(low) - 1)
-    ends = np.append(low[1:], len(leaf))[first]
-    holds_passages = (low[first] == tree.nodes.low) & (tree.nodes.high >= ends)
-    return np.clip(np.where(holds_passages, np.maximum(node, union), node), 0.0, 1.0)
+    holds_largest = np.zeros(len(tree), dtype=np.bool_)
+    holds_largest[tree.nodes.parent[largest.nodes]] = True  # the root's own parent, -1, is no node
+    for depth in range(tree.depth, 0, -1):
+        at = np.flatnonzero((tree.nodes.depth == depth) & holds_largest)
+        holds_largest[tree.nodes.parent[at]] = True
+    if 0 in largest.nodes:
+        holds_largest[:] = False
+    return np.clip(np.where(holds_largest, np.maximum(node, union), node), 0.0, 1.0)

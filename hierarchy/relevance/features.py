@@ -20,6 +20,7 @@ from hierarchy.relevance.formula import formula_scores
 from hierarchy.relevance.index import GRAINS, Index, Layer
 from hierarchy.relevance.lexicon import Expansion
 from hierarchy.relevance.question import Question
+from hierarchy.terms import terms
 
 __all__ = ["FEATURES", "Candidates", "describe"]
 
@@ -34,6 +35,7 @@ FEATURES: Mapping[str, str] = {
     "own_share": "share of the question's rarity that it holds",
     "names": "share of the question's names that it holds",
     "years": "share of the question's years that it holds",
+    "speaker": "share of it that is spoken by somebody whom the question names",
     "feedback": "BM25 for the terms that the best passages share",
     # How larger and smaller passages match
     **{f"bm25_{grain}": f"BM25 of the passage of {grain} tokens around it, or of its best within" for grain in GRAINS},
@@ -50,7 +52,7 @@ FEATURES: Mapping[str, str] = {
     "titles": "BM25 of the titles that it stands under",
     "titles_share": "share of the question in these titles",
     "page_titles": "BM25 of all titles on its page",
-    "page_lead": "BM25 of the page's first lines",
+    "page_lead": "BM25 of the page's first lines (of the section's without pages)",
     "page_pairs": "neighbouring terms of the question in titles and first lines of the page",
     "file": "BM25 of its file",
     "file_rank": "log of its file's rank",
@@ -141,6 +143,7 @@ class _Matches:
         self.at_leaf = at_leaf
         self.pages = self._fields(expansion)
         self.leaves = self._leaf_arrays()
+        self.spoken = self._spoken()
         self.formula = formula_scores(index, question, self.asked)
 
     def _fields(self, expansion: Expansion) -> dict[str, Floats]:
@@ -184,6 +187,12 @@ class _Matches:
             "feedback": _relative(index.scores(quarter, feedback))[quarter.of_leaf],
             "lexicon_512": _relative(index.scores(middle, self.words))[middle.of_leaf],
         }
+
+    def _spoken(self) -> Floats:
+        """Running total of leaves spoken by somebody named in the question: all of the name's terms, or none counts."""
+        looks, asked = self.index.looks, set(self.question.terms)
+        named = np.array([bool(name) and set(name) <= asked for name in map(terms, looks.names)] + [False])
+        return np.concatenate(([0.0], np.cumsum(named[looks.speaker].astype(np.float64))))
 
     def _share(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
         return self.index.share(layer, numbers) if numbers else np.zeros(len(layer))
@@ -270,6 +279,7 @@ def _own(match: _Matches, grain: int, layer: Layer, chosen: Ints, spread: _Sprea
         "own_share": index.share(layer, match.asked)[chosen],
         "names": match._share(layer, match.names)[chosen],
         "years": match._held_years(layer)[chosen],
+        "speaker": spread.mean(match.spoken),
         "feedback": match.leaves["feedback"][spread.middle],
         "lexicon": _relative(index.scores(layer, match.words))[chosen],
         "before": around[chosen],

@@ -141,8 +141,12 @@ class Index:
 
     @cached_property
     def pages(self) -> Layer:
-        """Physical pages; files where a file has none."""
-        return self._runs(self.tree.leaves.page)
+        """Physical pages; runs of the same section where a file has no pages."""
+        leaves = self.tree.leaves
+        paged = np.array([bool(file.pages) for file in self.tree.files])
+        sections = np.where(paged[leaves.file], -1, leaves.section)
+        changes = (np.diff(leaves.page) != 0) | (np.diff(sections) != 0)
+        return self._runs(np.concatenate(([0], np.cumsum(changes))))
 
     @cached_property
     def sections(self) -> Layer:

@@ -44,6 +44,8 @@ class Looks:
         rows: Leaves that are table rows.
         row_tokens: Tokens in table rows.
         speakers: Leaves that open with a speaker's name.
+        speaker: For each leaf (no running total) the number of the name that speaks, -1 before the first.
+        names: The speakers' names, by number.
     """
 
     characters: Floats
@@ -56,6 +58,8 @@ class Looks:
     rows: Floats
     row_tokens: Floats
     speakers: Floats
+    speaker: NDArray[np.int64]
+    names: tuple[str, ...]
 
     def share(self, part: Floats, whole: Floats) -> float:
         """A part of the whole document, in [0, 1]."""
@@ -66,6 +70,8 @@ def looks_of(tree: SummaryTree) -> Looks:
     """Look at every leaf of a tree once."""
     texts = list(tree.leaf_texts())
     numbers = [_NUMBER.findall(text) for text in texts]
+    opening = [_SPEAKER.match(text) for text in texts]
+    numbered = {name: n for n, name in enumerate(dict.fromkeys(match.group() for match in opening if match))}
     kinds, tokens = tree.leaves.kind, tree.leaves.tokens
     return Looks(
         characters=_running(map(len, texts)),
@@ -77,8 +83,17 @@ def looks_of(tree: SummaryTree) -> Looks:
         headings=_running(kinds == LeafKind.HEADING),
         rows=_running(kinds == LeafKind.ROW),
         row_tokens=_running(np.where(kinds == LeafKind.ROW, tokens, 0)),
-        speakers=_running(_SPEAKER.match(text) is not None for text in texts),
+        speakers=_running(match is not None for match in opening),
+        speaker=_speaking([numbered[match.group()] if match else -1 for match in opening]),
+        names=tuple(numbered),
     )
+
+
+def _speaking(opening: list[int]) -> NDArray[np.int64]:
+    """Who speaks in each leaf: whoever was named last."""
+    named = np.array(opening, dtype=np.int64)
+    last = np.maximum.accumulate(np.where(named >= 0, np.arange(len(named)), -1))
+    return np.asarray(np.where(last >= 0, named[np.maximum(last, 0)], -1))
 
 
 def _running(values: Iterable[float]) -> Floats:

@@ -1,0 +1,279 @@
+"""Fitting relevance: boosted trees over the features of passages, grown on questions with known evidence.
+
+Trees are grown by LightGBM (extra `[fit]`) and kept as plain arrays; using them needs numpy alone. Questions are split
+into folds so that what belongs together (a document, a company's filings, an article wherever it stands) is never on
+both sides; out-of-fold estimates calibrate the probabilities, and say honestly how good they are.
+
+Same data, seed and versions give the same weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierarchy.errors import InputError, Unavailable
+from hierarchy.evaluation.labels import Example, examples
+from hierarchy.evaluation.sets import EvaluationSet
+from hierarchy.relevance.features import FEATURES
+from hierarchy.relevance.forest import MAX_LEAVES, Forest
+
+__all__ = ["Fitted", "fit", "fold_of", "grown"]
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int, str], None]
+
+ROUNDS, LEARNING_RATE, TREE_LEAVES = 220, 0.06, 24
+_SETTINGS: Mapping[str, Any] = {
+    "objective": "cross_entropy",
+    "learning_rate": LEARNING_RATE,
+    "num_leaves": TREE_LEAVES,
+    "min_data_in_leaf": 60,
+    "min_sum_hessian_in_leaf": 1.0,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "max_bin": 127,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbose": -1,
+}
+# Passages without evidence outnumber the others a hundred to one: so many per question are enough, weighted up.
+_NEGATIVES = 90
+_BINS = 400
+assert TREE_LEAVES <= MAX_LEAVES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """What came of fitting.
+
+    Attributes:
+        forest: Grown on everything, calibrated out of fold.
+        folds: For each fold the forest grown without it, calibrated alike.
+        fold: The fold of each case, by the set's name and the case's id.
+        reliability: Of ten groups of passages by estimated probability: mean estimate, mean label, how many; out of
+            fold.
+    """
+
+    forest: Forest
+    folds: tuple[Forest, ...]
+    fold: Mapping[tuple[str, str], int]
+    reliability: tuple[tuple[float, float, int], ...]
+
+
+def fit(
+    datasets: Sequence[EvaluationSet],
+    *,
+    folds: int = 5,
+    seed: int = 1,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit relevance to sets of questions with evidence.
+
+    Args:
+        datasets: The sets, together; sets with fewer questions count more per question.
+        folds: Into how many the questions are split for calibration.
+        seed: Of sampling and growing.
+        command: What was typed, to stand in the weights.
+        progress: Called with what is done, how much there is, and what it is about.
+
+    Raises:
+        InputError: No question has evidence.
+        Unavailable: LightGBM isn't installed.
+    """
+    given = list(_described(datasets, progress))
+    if not given:
+        raise InputError("No question of these sets has evidence to learn from.", "Give sets with evidence.")
+    fold = np.array([fold_of(example.group, folds) for example in given])
+    parts = []
+    sums: list[Floats] = [np.zeros(0)] * len(given)
+    for number in range(folds):
+        if progress:
+            progress(number, folds + 1, "growing trees")
+        part = grown([e for e, f in zip(given, fold, strict=True) if f != number], seed=seed)
+        parts.append(part)
+        for at in np.flatnonzero(fold == number):
+            sums[at] = part.sums(given[at].rows)
+    calibration, reliability = _calibrated(given, sums)
+    if progress:
+        progress(folds, folds + 1, "growing trees")
+    origin = {
+        "command": command,
+        "data": _digest(given),
+        "questions": dict(sorted(Counter(example.source for example in given).items())),
+        "seed": seed,
+        "rounds": ROUNDS,
+        "lightgbm": version("lightgbm"),
+        "numpy": np.__version__,
+        "ranges": _ranges(given),
+    }
+    return Fitted(
+        forest=replace(grown(given, seed=seed), calibration=calibration, origin=origin),
+        folds=tuple(replace(part, calibration=calibration, origin=origin) for part in parts),
+        fold={(e.source, e.case.id): int(f) for e, f in zip(given, fold, strict=True)},
+        reliability=reliability,
+    )
+
+
+def fold_of(group: str, folds: int) -> int:
+    """The fold of a group: by its name, so that it doesn't change when others come or go.
+
+    Example:
+        >>> fold_of("ACME", 5) == fold_of("ACME", 5) < 5
+        True
+    """
+    return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big") % folds
+
+
+def _described(datasets: Sequence[EvaluationSet], progress: Progress | None) -> Iterator[Example]:
+    total = sum(len(dataset.cases) for dataset in datasets)
+    done = 0
+    for dataset in datasets:
+        for example in examples(dataset):
+            if progress:
+                progress(done, total, f"describing {dataset.name}")
+            done += 1
+            yield example
+
+
+# -- growing -----------------------------------------------------------------------------------------------------------
+
+
+def grown(given: Sequence[Example], *, seed: int) -> Forest:
+    """Grow a forest on examples. Its calibration is the logistic function, as the objective has it.
+
+    Raises:
+        Unavailable: LightGBM isn't installed.
+    """
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise Unavailable("Fitting needs LightGBM.", 'Install it with pip install "hierarchy[fit]".') from error
+    rows, labels, weights = _sampled(given, seed)
+    data = lightgbm.Dataset(rows, labels, weight=weights, feature_name=list(FEATURES))
+    booster = lightgbm.train({**_SETTINGS, "seed": seed, "num_threads": 1}, data, ROUNDS)
+    return _as_arrays(booster.dump_model())
+
+
+def _sampled(given: Sequence[Example], seed: int) -> tuple[NDArray[np.float32], Floats, Floats]:
+    """All passages with evidence and some without; each set counts by the root of its questions."""
+    chance = np.random.default_rng(seed)
+    questions = Counter(example.source for example in given)
+    rows, labels, weights = [], [], []
+    for example in given:
+        good, bad = np.flatnonzero(example.labels > 0), np.flatnonzero(example.labels <= 0)
+        some = np.sort(chance.choice(bad, min(_NEGATIVES, len(bad)), replace=False))
+        weight = questions[example.source] ** -0.5
+        rows += [example.rows[good], example.rows[some]]
+        labels += [example.labels[good], example.labels[some]]
+        weights += [np.full(len(good), weight), np.full(len(some), weight * len(bad) / max(1, len(some)))]
+    weight = np.concatenate(weights)
+    return np.concatenate(rows), np.concatenate(labels), weight / weight.mean()
+
+
+def _as_arrays(model: Mapping[str, Any]) -> Forest:
+    splits: list[tuple[int, float, int, int]] = []
+    values = np.zeros((len(model["tree_info"]), MAX_LEAVES))
+    for number, tree in enumerate(model["tree_info"]):
+        _walk(tree["tree_structure"], number, 0, values, splits)
+    columns = list(zip(*splits, strict=True)) if splits else [(), (), (), ()]
+    sums = np.linspace(-14.0, 6.0, 401)
+    return Forest(
+        features=tuple(model["feature_names"]),
+        split_feature=np.array(columns[0], dtype=np.int64),
+        split_threshold=np.array(columns[1], dtype=np.float64),
+        split_tree=np.array(columns[2], dtype=np.int64),
+        split_keeps=np.array(columns[3], dtype=np.uint32),
+        leaf_values=values,
+        calibration=np.stack([sums, 1 / (1 + np.exp(-sums))]),
+        origin={},
+    )
+
+
+def _walk(
+    node: Mapping[str, Any], tree: int, first: int, values: Floats, splits: list[tuple[int, float, int, int]]
+) -> int:
+    """Number the leaves below a node from `first`, left to right; returns the first number behind them."""
+    if "leaf_value" in node:
+        values[tree, first] = node["leaf_value"]
+        return first + 1
+    middle = _walk(node["left_child"], tree, first, values, splits)
+    left = ((1 << middle) - 1) ^ ((1 << first) - 1)
+    splits.append((node["split_feature"], node["threshold"], tree, 0xFFFFFFFF ^ left))
+    return _walk(node["right_child"], tree, middle, values, splits)
+
+
+# -- calibration -------------------------------------------------------------------------------------------------------
+
+
+def _calibrated(
+    given: Sequence[Example], sums: Sequence[Floats]
+) -> tuple[Floats, tuple[tuple[float, float, int], ...]]:
+    """Isotonic calibration of out-of-fold sums, and how reliable it makes them.
+
+    Source: Zadrozny and Elkan, "Transforming classifier scores into accurate multiclass probability estimates", 2002.
+    """
+    questions = Counter(example.source for example in given)
+    score = np.concatenate(sums)
+    label = np.concatenate([example.labels for example in given])
+    weight = np.concatenate([np.full(len(e.labels), questions[e.source] ** -0.5) for e in given])
+    order = np.argsort(score, kind="stable")
+    # Few passages are good: bins hold equal parts of passages and of labels together, so that the top is fine.
+    progress = np.cumsum(weight[order]) / weight.sum() + np.cumsum((weight * label)[order]) / (weight * label).sum()
+    bins = np.minimum((progress / 2 * _BINS).astype(int), _BINS - 1)
+    held = [order[bins == number] for number in range(_BINS) if (bins == number).any()]
+    middles = np.array([np.average(score[at], weights=weight[at]) for at in held])
+    means = np.array([np.average(label[at], weights=weight[at]) for at in held])
+    masses = np.array([weight[at].sum() for at in held])
+    curve = np.stack([middles, np.clip(_isotonic(means, masses), 1e-6, 1 - 1e-6)])
+    return curve, _reliability(np.interp(score, *curve), label)
+
+
+def _isotonic(values: Floats, weights: Floats) -> Floats:
+    """The closest ascending values: neighbours that descend are pooled."""
+    pools: list[list[float]] = []
+    for value, weight in zip(values, weights, strict=True):
+        pools.append([value, weight, 1])
+        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+            right, left = pools.pop(), pools.pop()
+            mass = left[1] + right[1]
+            pools.append([(left[0] * left[1] + right[0] * right[1]) / mass, mass, left[2] + right[2]])
+    return np.concatenate([np.full(int(count), value) for value, _, count in pools])
+
+
+def _reliability(probability: Floats, label: Floats) -> tuple[tuple[float, float, int], ...]:
+    edges = np.linspace(0, 1, 11)
+    group = np.clip(np.digitize(probability, edges) - 1, 0, 9)
+    return tuple(
+        (float(probability[group == g].mean()), float(label[group == g].mean()), int((group == g).sum()))
+        for g in range(10)
+        if (group == g).any()
+    )
+
+
+def _digest(given: Sequence[Example]) -> str:
+    """Content hash of what was learned from."""
+    digest = hashlib.blake2b(digest_size=8)
+    for example in given:
+        digest.update(f"{example.source}/{example.case.id}".encode())
+        digest.update(np.ascontiguousarray(example.rows).tobytes())
+        digest.update(np.ascontiguousarray(example.labels).tobytes())
+    return digest.hexdigest()
+
+
+def _ranges(given: Sequence[Example]) -> dict[str, list[float]]:
+    """Between which values each statistic of a document lay."""
+    names = [name for name in FEATURES if name.startswith("d_")]
+    columns = [list(FEATURES).index(name) for name in names]
+    rows = np.stack([example.rows[0, columns] for example in given])
+    return {name: [float(rows[:, at].min()), float(rows[:, at].max())] for at, name in enumerate(names)}

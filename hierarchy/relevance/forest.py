@@ -1,0 +1,125 @@
+"""Boosted trees as arrays: how learned relevance is computed with numpy alone.
+
+All trees are walked at once by marking, for every split that a row fails, the leaves that it can no longer reach; the
+first leaf left is where the row ends. A tree has at most 32 leaves, so that those of a tree are the bits of one number.
+
+Source: QuickScorer, Lucchese et al., "QuickScorer: a fast algorithm to rank documents with additive ensembles of
+regression trees", SIGIR 2015. Doesn't know what features mean (`features`) or how trees are grown (`evaluation`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hierarchy.errors import StoreError
+
+__all__ = ["MAX_LEAVES", "Forest"]
+
+MAX_LEAVES = 32
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forest:
+    """An additive ensemble of regression trees, and how its sum becomes a probability.
+
+    Attributes:
+        features: Names of the columns it was grown on, in order.
+        split_feature: Column of each split, over all trees.
+        split_threshold: A row goes left where its value is at most this.
+        split_tree: The tree of each split.
+        split_keeps: Bits of the leaves that a row which goes right can still reach.
+        leaf_values: Trees × `MAX_LEAVES`; leaves numbered from left to right.
+        calibration: Two rows: sums, ascending, and the probabilities they stand for; straight in between.
+        origin: What made it: data, command, seed, versions.
+    """
+
+    features: tuple[str, ...]
+    split_feature: NDArray[np.int64]
+    split_threshold: Floats
+    split_tree: NDArray[np.int64]
+    split_keeps: NDArray[np.uint32]
+    leaf_values: Floats
+    calibration: Floats
+    origin: Mapping[str, Any]
+
+    def probabilities(self, rows: NDArray[Any]) -> Floats:
+        """The calibrated probability of each row, in [0, 1].
+
+        Args:
+            rows: Rows × features, columns as `features`.
+        """
+        return np.asarray(np.interp(self.sums(rows), self.calibration[0], self.calibration[1]))
+
+    def sums(self, rows: NDArray[Any]) -> Floats:
+        """What the trees say of each row together."""
+        reachable = np.full((len(self.leaf_values), len(rows)), np.uint32(0xFFFFFFFF))
+        for column, thresholds, trees, keeps in self._tables:
+            failed = np.searchsorted(thresholds, rows[:, column].astype(np.float64), "left")
+            reachable[trees] &= keeps[:, failed]
+        first = reachable & (~reachable + np.uint32(1))
+        leaf = np.frexp(first.astype(np.float64))[1] - 1
+        return np.asarray(np.take_along_axis(self.leaf_values, leaf, axis=1).sum(axis=0))
+
+    @cached_property
+    def _tables(self) -> tuple[tuple[int, Floats, NDArray[np.int64], NDArray[np.uint32]], ...]:
+        """For each column its thresholds, the trees that use it, and what each of these can still reach.
+
+        That is, once the first 0, 1, 2, … of the thresholds are exceeded.
+        """
+        tables = []
+        for column in np.unique(self.split_feature):
+            mine = np.flatnonzero(self.split_feature == column)
+            mine = mine[np.argsort(self.split_threshold[mine], kind="stable")]
+            trees, row = np.unique(self.split_tree[mine], return_inverse=True)
+            keeps = np.full((len(trees), len(mine) + 1), np.uint32(0xFFFFFFFF))
+            keeps[row, np.arange(1, len(mine) + 1)] = self.split_keeps[mine]
+            tables.append((int(column), self.split_threshold[mine], trees, np.bitwise_and.accumulate(keeps, axis=1)))
+        return tuple(tables)
+
+    def save(self, path: Path) -> None:
+        """Write it as compressed arrays."""
+        np.savez_compressed(
+            path,
+            features=np.array(json.dumps(self.features)),
+            origin=np.array(json.dumps(self.origin, sort_keys=True)),
+            split_feature=self.split_feature.astype(np.uint8),
+            split_threshold=self.split_threshold,
+            split_tree=self.split_tree.astype(np.uint16),
+            split_keeps=self.split_keeps,
+            leaf_values=self.leaf_values.astype(np.float32),
+            calibration=self.calibration,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Forest:
+        """Read what `save` wrote.
+
+        Raises:
+            StoreError: There is no such file, or it is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(
+                    features=tuple(json.loads(str(arrays["features"]))),
+                    origin=json.loads(str(arrays["origin"])),
+                    split_feature=arrays["split_feature"].astype(np.int64),
+                    split_threshold=arrays["split_threshold"].astype(np.float64),
+                    split_tree=arrays["split_tree"].astype(np.int64),
+                    split_keeps=arrays["split_keeps"].astype(np.uint32),
+                    leaf_values=arrays["leaf_values"].astype(np.float64),
+                    calibration=arrays["calibration"].astype(np.float64),
+                )
+        except (OSError, KeyError, ValueError, EOFError) as error:
+            raise StoreError(
+                f"The weights in {path.name} can't be read: {error}", "Install the package again."
+            ) from error
