@@ -1,8 +1,7 @@
 """Baselines that rank passages by meaning: embeddings alone, and fused with BM25.
 
 The model is in `embedding` and needs the extra `semantic`. Passages are embedded once per document and kept while its
-questions are asked. Within one run, systems that embed the same passages share the work, and the first is charged for
-it: to time one of them, run it alone.
+questions are asked; systems that embed the same ones share the work, and each is charged for it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from hierarchy.document import Document
 from hierarchy.evaluation.baselines import Chunk, Reader, chunk_texts, chunks
-from hierarchy.evaluation.embedding import embed
+from hierarchy.evaluation.embedding import embed, embed_one
 from hierarchy.evaluation.fitting import Material
 from hierarchy.evaluation.postings import Postings
 from hierarchy.evaluation.predictions import EvidenceSpan
@@ -74,8 +73,7 @@ def _ranking(vectors: NDArray[np.float32]) -> Callable[[str], NDArray[np.int64]]
 
     @lru_cache(maxsize=1)
     def order(question: str) -> NDArray[np.int64]:
-        # The question isn't embedded through the cache: it would push out the passages of another cut.
-        return np.argsort(-(vectors @ embed.__wrapped__((question,))[0]), kind="stable")
+        return np.argsort(-(vectors @ embed_one(question)), kind="stable")
 
     return order
 

@@ -12,6 +12,7 @@ Knows texts, no documents.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
@@ -22,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hierarchy.errors import InputError
+from hierarchy.evaluation.timings import reuse
 
-__all__ = ["embed"]
+__all__ = ["embed", "embed_one"]
 
 MAX_PIECES = 256
 """Word pieces of a text that are looked at, its two marks included; the model was made for no more."""
@@ -34,17 +36,34 @@ _LAYERS, _HEADS, _EPSILON = 6, 12, 1e-12
 Floats = NDArray[np.float32]
 
 
-@lru_cache(maxsize=2)  # two systems that embed the same passages of a document, one after the other, share the work
 def embed(texts: tuple[str, ...]) -> Floats:
     """Unit vectors, one row per text; their dot product is how alike two texts are in meaning.
+
+    The last texts are kept: systems that embed the same passages of a document, one after the other, share the work.
+    Each is charged for it.
 
     Raises:
         InputError: The model's package isn't installed.
     """
+    hits = _embedded.cache_info().hits
+    vectors, seconds = _embedded(texts)
+    if _embedded.cache_info().hits > hits:
+        reuse(seconds)
+    return vectors
+
+
+def embed_one(text: str) -> Floats:
+    """The unit vector of one text, which isn't kept."""
     tokenizer, weights = _model()
-    if not texts:
-        return np.zeros((0, 384), dtype=np.float32)
-    return np.stack([_vector(weights, np.array(tokenizer.encode(text).ids)) for text in texts])
+    return _vector(weights, np.array(tokenizer.encode(text).ids))
+
+
+@lru_cache(maxsize=1)
+def _embedded(texts: tuple[str, ...]) -> tuple[Floats, float]:
+    _model()  # once per process and not a document's cost
+    began = time.process_time()
+    vectors = [embed_one(text) for text in texts]
+    return np.stack(vectors) if vectors else np.zeros((0, 384), dtype=np.float32), time.process_time() - began
 
 
 @lru_cache(maxsize=1)

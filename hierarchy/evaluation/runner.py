@@ -9,7 +9,6 @@ Beside the file stands a record of what the run cost (`timings`). Knows document
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from hierarchy.evaluation.oracle import AnySystem, case_reader
 from hierarchy.evaluation.predictions import Prediction, scan_predictions, to_line
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.evaluation.systems import systems_named
-from hierarchy.evaluation.timings import Timing, Timings, add_record
+from hierarchy.evaluation.timings import Timing, Timings, add_record, cpu_s
 
 __all__ = ["Progress", "Run", "run"]
 
@@ -196,13 +195,13 @@ def _predict_all(job: _Job) -> tuple[list[str], Timings]:
 
 def _predict(job: _Job, timings: Timings) -> Iterator[str]:
     """Load a document, ask each system every question that is left, drop it."""
-    began = time.process_time()
+    began = cpu_s()
     try:
         document = load_document(job.folder, job.doc_id)
     except HierarchyError as error:
         error.add_note(f"While reading document {job.doc_id!r} of {job.folder}.")
         raise
-    timings.loaded(time.process_time() - began)
+    timings.loaded(cpu_s() - began)
     pending = set(job.pending())
     for name, system in job.systems.items():
         if any(key[0] == name for key in pending):
@@ -213,13 +212,13 @@ def _ask(
     job: _Job, name: str, system: AnySystem, document: Document, pending: Collection[_Key], timing: Timing
 ) -> Iterator[str]:
     """Ask one system every question about a document that is left."""
-    began = time.process_time()
+    began = cpu_s()
     read = case_reader(system, document)
-    timing.prepared(time.process_time() - began)
+    timing.prepared(cpu_s() - began)
     for case in job.cases:
         budgets = [budget for budget in job.budgets if (name, case.id, budget) in pending]
         for budget in budgets:
-            began = time.process_time()
+            began = cpu_s()
             spans = read(case, budget)
-            timing.asked(time.process_time() - began, first=budget == budgets[0])
+            timing.asked(cpu_s() - began, first=budget == budgets[0])
             yield to_line(Prediction(id=case.id, system=name, budget_tokens=budget, spans=spans))

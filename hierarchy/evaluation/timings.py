@@ -4,7 +4,8 @@ The record adds up over resumed runs and holds counts beside seconds, so that co
 told whatever was interrupted. **It holds no dates and no absolute paths**: where the set lies is said relative to the
 record.
 
-A question's CPU is that of the first budget it is asked at: a system may keep what it found for the others.
+A question's CPU is that of the first budget it is asked at: a system may keep what it found for the others. Work that
+one system leaves to the next within a run is charged to both (`reuse`), as if each had run alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -19,10 +21,23 @@ from pathlib import Path
 
 from hierarchy.errors import StoreError
 
-__all__ = ["Record", "Timing", "Timings", "add_record", "read_record", "record_path"]
+__all__ = ["Record", "Timing", "Timings", "add_record", "cpu_s", "read_record", "record_path", "reuse"]
 
 _VERSION = 1
 _PACKAGES = ("hierarchy", "numpy", "pypdfium2", "tiktoken")
+
+
+_reused: list[float] = []
+
+
+def reuse(seconds: float) -> None:
+    """Charge work that was done before, for another system, and is used again."""
+    _reused.append(seconds)
+
+
+def cpu_s() -> float:
+    """CPU seconds of this process, what was reused included."""
+    return time.process_time() + sum(_reused)
 
 
 @dataclass(slots=True, kw_only=True)

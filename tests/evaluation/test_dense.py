@@ -24,8 +24,8 @@ def by_name(monkeypatch):
     def embed(texts):
         return np.array([[float("topic41" in text), 0.1] for text in texts], dtype=np.float32)
 
-    embed.__wrapped__ = embed
     monkeypatch.setattr(dense, "embed", embed)
+    monkeypatch.setattr(dense, "embed_one", lambda text: embed((text,))[0])
 
 
 @pytest.mark.parametrize("system", [Dense(chunk=16), Fusion(chunk=16)])
@@ -73,6 +73,21 @@ def test_gelu_is_that_of_the_error_function():
     values = np.linspace(-6, 6, 101, dtype=np.float32)
     exact = [0.5 * x * (1 + erf(x / sqrt(2))) for x in values.tolist()]
     assert embedding._gelu(values) == pytest.approx(exact, abs=1e-6)
+
+
+def test_shared_work_is_done_once_and_charged_twice(monkeypatch):
+    """Two systems over the same passages embed them once; the clock that runs are timed by goes on for both."""
+    calls = []
+    monkeypatch.setattr(embedding, "_model", lambda: None)
+    monkeypatch.setattr(embedding, "embed_one", lambda text: calls.append(text) or np.ones(2, dtype=np.float32))
+    monkeypatch.setattr(embedding.time, "process_time", iter([1.0, 4.0]).__next__)
+    charged = []
+    monkeypatch.setattr(embedding, "reuse", charged.append)
+    embedding._embedded.cache_clear()
+    for _ in range(2):
+        assert embedding.embed(("a", "b")).shape == (2, 2)
+    embedding._embedded.cache_clear()
+    assert (calls, charged) == (["a", "b"], [3.0])
 
 
 @needs_model

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hierarchy.errors import StoreError
-from hierarchy.evaluation.timings import Timing, Timings, add_record, read_record, record_path
+from hierarchy.evaluation.timings import Timing, Timings, add_record, cpu_s, read_record, record_path, reuse
 
 
 def spent(**systems):
@@ -54,6 +54,13 @@ def test_a_question_costs_its_own_and_its_share_of_the_preparation():
     timing = Timing(documents=2, prepare_s=2.0, questions=4, first_s=2.0, predictions=8, question_s=3.0)
     assert [timing.per_question(n) for n in (1, 10, 100)] == [1.5, 0.6, 0.51]
     assert Timing().per_question(1) is None
+
+
+def test_reused_work_moves_the_clock():
+    """As if it had been done again."""
+    before = cpu_s()
+    reuse(100.0)
+    assert 100.0 <= cpu_s() - before < 150.0
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"hierarchy_run": 2}', '{"hierarchy_run": 1}'])
