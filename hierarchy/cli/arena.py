@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hierarchy.evaluation.report import Row
     from hierarchy.evaluation.sets import EvaluationSet
 
-__all__ = ["compare", "cost", "report", "show_rows"]
+__all__ = ["compare", "cost", "report", "show_notes", "show_rows"]
 
 # What is the case nowhere needs no column.
 _EXCEPTIONS = {"over budget": "0", "missing": "0", "groups %": "–", "files %": "–"}
@@ -61,17 +61,20 @@ def compare(file: Path, base: Path, folder: Path | None, split: str | None, figu
     and with fewer than six documents no verdict.
     """
     from hierarchy.evaluation import report as tables
+    from hierarchy.evaluation.figures import score
+    from hierarchy.evaluation.predictions import read_predictions
     from hierarchy.evaluation.sets import load_set
 
     dataset = load_set(folder or _recorded_set(file, base), split)
-    pairs = _pairs(dataset, file, base)
+    ours, theirs = (score(dataset, read_predictions(path)) for path in (file, base))
+    pairs = _pairs(ours, theirs, (file, base))
     if any(board.mean(budget, figure) is None for pair in pairs for board in pair for budget in board.budgets[:1]):
         raise InputError(f"{dataset.name} has no figure {figure!r}.", "Its evidence isn't of that kind.")
     header, *rows = tables.comparison_rows(pairs, figure)
     if not rows:
         raise InputError("The two were predicted at different budgets.", "Run both at one budget at least.")
     show_rows(header, rows, markdown=markdown)
-    _show_notes(dataset.notes)
+    show_notes(dataset, [board.system for board in (*ours, *theirs)])
     return Exit.DONE
 
 
@@ -144,6 +147,14 @@ def show_rows(header: Row, rows: Sequence[Row], *, markdown: bool) -> None:
         console.show(_table(header, rows), least_width=96)
 
 
+def show_notes(dataset: EvaluationSet, systems: Iterable[str]) -> None:
+    """Tell what is odd about a set, and whether a system has seen it before."""
+    from hierarchy.evaluation.ours import fitting_notes
+
+    for note in (*fitting_notes(dataset.name, dict.fromkeys(systems)), *dataset.notes):
+        console.show_note(f"Note: {note}")
+
+
 def _recorded_set(*files: Path) -> Path:
     from hierarchy.evaluation.timings import read_record
 
@@ -154,16 +165,15 @@ def _recorded_set(*files: Path) -> Path:
     raise InputError("No set is on record beside these files.", "Name it with --set.")
 
 
-def _pairs(dataset: EvaluationSet, file: Path, base: Path) -> list[tuple[Scoreboard, Scoreboard]]:
-    from hierarchy.evaluation.figures import score
-    from hierarchy.evaluation.predictions import read_predictions
-
-    ours, theirs = (score(dataset, read_predictions(path)) for path in (file, base))
+def _pairs(
+    ours: Sequence[Scoreboard], theirs: Sequence[Scoreboard], files: tuple[Path, Path]
+) -> list[tuple[Scoreboard, Scoreboard]]:
     shared = [(a, b) for a in ours for b in theirs if a.system == b.system]
     if not shared:
         return [(a, b) for a in ours for b in theirs]
     # Two files of one system are told apart by where they come from.
-    labels = (file.stem, base.stem) if file.stem != base.stem else (str(file), str(base))
+    stems = files[0].stem, files[1].stem
+    labels = stems if len(set(stems)) == len(stems) else (str(files[0]), str(files[1]))
     return [(_labelled(a, labels[0]), _labelled(b, labels[1])) for a, b in shared]
 
 
@@ -202,8 +212,3 @@ def _table(header: Row, rows: Sequence[Row]) -> Table:
     for row in rows:
         table.add_row(*(Text(row[index]) for index in shown))
     return table
-
-
-def _show_notes(notes: Sequence[str]) -> None:
-    for note in notes:
-        console.show_note(f"Note: {note}")

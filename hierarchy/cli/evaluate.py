@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hierarchy.cli import console
-from hierarchy.cli.arena import compare, cost, report, show_rows
+from hierarchy.cli.arena import compare, cost, report, show_notes, show_rows
 from hierarchy.cli.exits import Exit
 from hierarchy.errors import InputError
 
@@ -141,8 +141,7 @@ def score(folder: Path, files: tuple[Path, ...], split: str | None, markdown: bo
         raise InputError("None of the predictions is about a question of this set and split.", "Check DIR and --split.")
     rows = tables.rows(figures.score(dataset, predictions))
     show_rows(tables.HEADER, rows, markdown=markdown)
-    for note in dataset.notes:
-        console.show_note(f"Note: {note}")
+    show_notes(dataset, [prediction.system for prediction in predictions])
     return Exit.DONE
 
 

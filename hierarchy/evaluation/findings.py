@@ -15,6 +15,7 @@ from pathlib import Path
 from hierarchy.errors import InputError
 from hierarchy.evaluation.answers import AnswerFigures, answer_figures
 from hierarchy.evaluation.figures import LEAST_DOCUMENTS, Scoreboard, score
+from hierarchy.evaluation.ours import fitting_notes
 from hierarchy.evaluation.predictions import Prediction, read_predictions
 from hierarchy.evaluation.report import Row, all_budgets, duel_rows, markdown, matrix, name
 from hierarchy.evaluation.sets import EvaluationSet
@@ -87,13 +88,18 @@ def _findings(dataset: EvaluationSet, files: Mapping[Path, Sequence[Prediction]]
     for record in records:
         timings.add(record.timings)
     twice = len(predictions) - len({one.key for one in predictions})
+    boards = score(dataset, predictions)
     return Findings(
         dataset=dataset,
-        boards=score(dataset, predictions),
+        boards=boards,
         answers=answer_figures(dataset, predictions),
         timings=timings,
         records=tuple(records),
-        notes=(*dataset.notes, *([f"{twice:,} predictions were made twice; the later count."] if twice else [])),
+        notes=(
+            *fitting_notes(dataset.name, [board.system for board in boards]),
+            *dataset.notes,
+            *([f"{twice:,} predictions were made twice; the later count."] if twice else []),
+        ),
     )
 
 
@@ -114,6 +120,7 @@ def _set(found: Findings, images: Mapping[tuple[str, str], str]) -> list[str]:
     dataset, boards = found.dataset, found.boards
     documents = len({case.doc_id for case in dataset.scored})
     parts = [f"## {dataset.name}", f"Cases with evidence: {len(dataset.scored):,}. Documents: {documents:,}."]
+    parts += [f"**Note.** {note}" for note in found.notes]
     for figure, heading in (("answerable", "Evidence found"), ("files", "Share of the files found")):
         shown = found.with_figure(figure)
         if shown:
@@ -129,7 +136,7 @@ def _set(found: Findings, images: Mapping[tuple[str, str], str]) -> list[str]:
     if found.answers:
         parts += ["### Answers", _table(_answer_rows(found.answers))]
     parts += ["### Cost", *_cost(found), _overruns(boards)]
-    return [*parts, *(f"Note: {note}" for note in found.notes)]
+    return parts
 
 
 def _figure(

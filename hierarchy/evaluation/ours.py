@@ -5,7 +5,7 @@ What it reads at a budget is what `allocator` grants there. Doesn't answer: that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,10 +15,11 @@ from hierarchy.evaluation.baselines import Reader
 from hierarchy.evaluation.fitting import Material, Stretch
 from hierarchy.evaluation.predictions import EvidenceSpan
 from hierarchy.relevance import Relevance
+from hierarchy.relevance.learned import shipped_forest
 from hierarchy.tokens import count_tokens
 from hierarchy.tree import LeafTable
 
-__all__ = ["HierarchySystem"]
+__all__ = ["HierarchySystem", "fitting_notes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,25 @@ class HierarchySystem:
             return material.fit(_stretches(tree.leaves, runs), budget_tokens)
 
         return read
+
+
+def fitting_notes(set_name: str, systems: Iterable[str]) -> tuple[str, ...]:
+    """A sentence to stand beside figures of the library on a set that its weights were fitted on; else nothing.
+
+    By the set's name, as the weights have it on record: a copy under another name isn't recognised.
+
+    Args:
+        set_name: Name of the set's folder.
+        systems: Names of the systems that were scored.
+    """
+    ours = [system for system in systems if system == "hierarchy" or system.replace("-", "_") in allocator.POLICIES]
+    if not ours or set_name not in shipped_forest().origin.get("questions", {}):
+        return ()
+    note = (
+        f"The weights of {', '.join(ours)} were fitted on a set named {set_name}: on questions they saw, these figures "
+        "and what is ahead by them are flattering, and no measure of new documents."
+    )
+    return (note,)
 
 
 def _stretches(leaves: LeafTable, runs: Sequence[tuple[int, int]]) -> Iterator[Stretch]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 
 from hierarchy.errors import InputError
-from hierarchy.evaluation import curves
+from hierarchy.evaluation import curves, ours
 from hierarchy.evaluation.findings import find, paper
 from hierarchy.evaluation.predictions import Prediction, TextSpan, to_line
 from hierarchy.evaluation.sets import load_set
@@ -48,13 +49,13 @@ def write(path, *, system, files=("a.txt",), **fields):
 
 def test_all_that_is_known_is_written_down(dataset, tmp_path):
     """Curves' data, duels, tokens to evidence, files, answers, costs, overruns; the same the second time."""
-    ours = write(tmp_path / "ours.jsonl", system="ours", files=("a.txt", "b.txt"), answer="A", abstain=False)
+    mine = write(tmp_path / "ours.jsonl", system="ours", files=("a.txt", "b.txt"), answer="A", abstain=False)
     theirs = write(tmp_path / "theirs.jsonl", system="theirs")
     timing = Timing(documents=1, prepare_s=1.0, questions=2, first_s=0.1, predictions=4, question_s=0.2)
-    add_record(ours, dataset.folder, Timings(documents=1, load_s=0.25, systems={"ours": timing}), ["hierarchy", "eval"])
-    found = find([dataset], [ours, theirs])
+    add_record(mine, dataset.folder, Timings(documents=1, load_s=0.25, systems={"ours": timing}), ["hierarchy", "eval"])
+    found = find([dataset], [mine, theirs])
     text = paper(found, {("both", "files"): "images/both-files.svg"})
-    assert text == paper(find([dataset], [ours, theirs]), {("both", "files"): "images/both-files.svg"})
+    assert text == paper(find([dataset], [mine, theirs]), {("both", "files"): "images/both-files.svg"})
     assert re.findall(r"^#+ .*$", text, re.MULTILINE) == [
         "# What was found",
         "## both",
@@ -87,6 +88,17 @@ def test_what_is_not_known_is_said_or_left_out(dataset, tmp_path):
     assert "### Who is ahead" not in text
     assert "2 predictions were made twice" in text
     assert "Over its budget and cut there: head 1 times." in text
+
+
+def test_figures_of_weights_on_what_they_were_fitted_on_say_so(dataset, tmp_path, monkeypatch):
+    """Above the tables, for our systems alone, on sets of a name that the weights have on record."""
+    monkeypatch.setattr(ours, "shipped_forest", lambda: SimpleNamespace(origin={"questions": {"both": 2}}))
+    assert not ours.fitting_notes("other", ["hierarchy"])
+    assert not ours.fitting_notes("both", ["bm25", "random"])
+    (note,) = ours.fitting_notes("both", ["hierarchy", "bm25", "top-k"])
+    assert note.startswith("The weights of hierarchy, top-k were fitted on a set named both")
+    text = paper(find([dataset], [write(tmp_path / "p.jsonl", system="hierarchy")]), {})
+    assert text.index("**Note.** The weights of hierarchy were fitted") < text.index("### Evidence found")
 
 
 def test_a_file_about_no_set_is_refused(dataset, tmp_path):
