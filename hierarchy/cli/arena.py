@@ -124,7 +124,7 @@ def cost(files: tuple[Path, ...], rounds: int, markdown: bool) -> int:
     """Measure CPU and memory of loading, tree and questions, for each FILE.
 
     CPU is told as multiples of the least that any reader needs: pdfium reading the pages (of other files the bytes) and
-    tiktoken counting the text. Memory is the peak of what Python allocates.
+    tiktoken counting the text. The first question builds the index. Memory is the peak of what Python allocates.
     """
     from hierarchy.evaluation.cost import HEADER, measure, row
 
@@ -144,7 +144,9 @@ def show_rows(header: Row, rows: Sequence[Row], *, markdown: bool) -> None:
     if markdown:
         click.echo(tables.markdown(header, rows), nl=False)
     else:
-        console.show(_table(header, rows), least_width=96)
+        table = _table(header, rows)
+        # A cut-off figure is worse than a line that breaks.
+        console.show(table, least_width=sum((column.min_width or 0) + 2 for column in table.columns))
 
 
 def show_notes(dataset: EvaluationSet, systems: Iterable[str]) -> None:
@@ -207,7 +209,7 @@ def _table(header: Row, rows: Sequence[Row]) -> Table:
         if head not in _EXCEPTIONS or any(row[index] != _EXCEPTIONS[head] for row in rows)
     ]
     for index in shown:
-        width = max(len(row[index]) for row in rows)
+        width = max(len(row[index]) for row in (*rows, header))
         table.add_column(header[index], justify="left" if index == 0 else "right", min_width=width)
     for row in rows:
         table.add_row(*(Text(row[index]) for index in shown))
