@@ -10,6 +10,8 @@ regression trees", SIGIR 2015. Doesn't know what features mean (`features`) or h
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +26,9 @@ from hierarchy.errors import StoreError
 __all__ = ["MAX_LEAVES", "Forest"]
 
 MAX_LEAVES = 32
+
+# What reading a damaged archive of arrays may raise: it depends on where the damage is.
+_DAMAGED = (OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 Floats = NDArray[np.float64]
 
@@ -88,17 +93,18 @@ class Forest:
 
     def save(self, path: Path) -> None:
         """Write it as compressed arrays."""
-        np.savez_compressed(
-            path,
-            features=np.array(json.dumps(self.features)),
-            origin=np.array(json.dumps(self.origin, sort_keys=True)),
-            split_feature=self.split_feature.astype(np.uint8),
-            split_threshold=self.split_threshold,
-            split_tree=self.split_tree.astype(np.uint16),
-            split_keeps=self.split_keeps,
-            leaf_values=self.leaf_values.astype(np.float32),
-            calibration=self.calibration,
-        )
+        with path.open("wb") as file:  # given a path, NumPy would append to its name
+            np.savez_compressed(
+                file,
+                features=np.array(json.dumps(self.features)),
+                origin=np.array(json.dumps(self.origin, sort_keys=True)),
+                split_feature=self.split_feature.astype(np.uint8),
+                split_threshold=self.split_threshold,
+                split_tree=self.split_tree.astype(np.uint16),
+                split_keeps=self.split_keeps,
+                leaf_values=self.leaf_values.astype(np.float32),
+                calibration=self.calibration,
+            )
 
     @classmethod
     def load(cls, path: Path) -> Forest:
@@ -119,7 +125,7 @@ class Forest:
                     leaf_values=arrays["leaf_values"].astype(np.float64),
                     calibration=arrays["calibration"].astype(np.float64),
                 )
-        except (OSError, KeyError, ValueError, EOFError) as error:
+        except _DAMAGED as error:
             raise StoreError(
                 f"The weights in {path.name} can't be read: {error}", "Install the package again."
             ) from error
