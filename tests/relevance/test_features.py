@@ -1,0 +1,177 @@
+"""What is known of a passage: every figure finite, the same each time, and what its description says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from documents import chart, documents
+from hypothesis import given
+from hypothesis import strategies as st
+from test_planner import built
+
+import hierarchy
+from hierarchy.document import Document
+from hierarchy.planner import outline
+from hierarchy.relevance import Index, describe_question
+from hierarchy.relevance.features import FEATURES
+from hierarchy.relevance.index import GRAINS
+
+QUESTIONS = ["What was the capital expenditure in 2018?", "Why was warfarin stopped?", "", "zzz qqq", "the of and"]
+BOUNDED = (
+    "own own_share names years speaker feedback share_512 names_512 pairs page page_share page_years section titles "
+    "titles_share page_titles page_lead page_pairs file file_share file_title file_title_share lexicon lexicon_page "
+    "lexicon_512 places digits digits_asked result result_asked headings rows place_in_file place_in_section q_number "
+    "q_effect q_whole q_yes_no q_lexicon d_digits d_speech d_rows d_files d_pages d_headings"
+).split() + [f"bm25_{grain}" for grain in GRAINS]
+
+
+class Described:
+    """The passages of one question, each feature by name."""
+
+    def __init__(self, document, question):
+        self.tree = outline(document) if isinstance(document, Document) else document
+        self.found = describe_question(Index(self.tree), question)
+
+    def column(self, feature):
+        return self.found.features[:, list(FEATURES).index(feature)]
+
+    def leaf(self, text, feature):
+        """A feature of the leaf that holds a text, as a passage by itself."""
+        leaf = next(n for n, words in enumerate(self.tree.leaf_texts()) if text in words)
+        node = self.tree.leaf_nodes[leaf]
+        at = np.flatnonzero((self.found.nodes == node) & (self.found.grain == 0))
+        return pytest.approx(float(self.column(feature)[at[0]]), abs=1e-5)
+
+
+@given(documents(), st.sampled_from(QUESTIONS))
+def test_every_figure_is_finite_and_the_same_each_time(document, question):
+    """Whatever the document and the question; shares and relative scores are in [0, 1]."""
+    tree = built(document)
+    if tree:
+        found, again = (describe_question(Index(tree), question) for _ in range(2))
+        assert found.features.shape == (len(found.nodes), len(FEATURES))
+        assert found.features.dtype == np.float32
+        assert np.isfinite(found.features).all()
+        columns = [list(FEATURES).index(feature) for feature in BOUNDED]
+        assert ((found.features[:, columns] >= 0) & (found.features[:, columns] <= 1 + 1e-6)).all()
+        assert (found.features == again.features).all()
+        assert (found.nodes == again.nodes).all()
+
+
+@given(documents(), st.sampled_from(QUESTIONS))
+def test_candidates_stand_once_at_each_grain_in_document_order(document, question):
+    """They are passages of their grain; of a small document all are described."""
+    tree = built(document)
+    if tree:
+        index = Index(tree)
+        found = describe_question(index, question)
+        assert found.grain.tolist() == sorted(found.grain.tolist())
+        for grain, layer in enumerate(index.grains):
+            nodes = found.nodes[found.grain == grain]
+            assert (np.diff(nodes) > 0).all()
+            assert set(nodes.tolist()) <= set(layer.nodes.tolist())
+            assert len(nodes) == len(layer) or len(nodes) >= 50
+
+
+def test_each_feature_has_a_description():
+    """In words: it is what the list of features is for."""
+    assert all(len(description.split()) >= 2 for description in FEATURES.values())
+
+
+class TestAChart:
+    """A letter of four leaves under a heading, a table of five rows, a history with a footer."""
+
+    def test_a_sentence_that_holds_all_that_is_asked(self):
+        described = Described(chart(), "Was warfarin stopped in May 2024?")
+        assert described.leaf("Warfarin was stopped", "own_share") == 1.0
+        assert described.leaf("Warfarin was stopped", "own") == 1.0
+        assert described.leaf("Warfarin was stopped", "own_rank") == 0.0
+        assert described.leaf("He lives with", "own_share") == 0.0
+        assert described.column("q_yes_no").tolist() == [1.0] * len(described.found.nodes)
+
+    def test_years_and_names(self):
+        """The share of the question's own that a passage holds; two years are halves."""
+        described = Described(chart(), "What did Mr Okoro stop in 2024 and in 2009?")
+        assert described.leaf("Mr Okoro was admitted", "names") == 1.0
+        assert described.leaf("Warfarin was stopped", "names") == 0.0
+        assert described.leaf("Warfarin was stopped", "years") == 0.5
+        assert described.leaf("smoking in 2009", "years") == 0.5
+        assert described.leaf("He lives with", "years") == 0.0
+        assert set(described.column("years")[described.found.grain == len(GRAINS) - 1]) == {1.0}
+
+    def test_what_a_passage_looks_like(self):
+        described = Described(chart(), "How much was the creatinine?")
+        assert described.leaf("| INR", "rows") == 1.0
+        assert described.leaf("| INR", "headings") == 0.0
+        assert described.leaf("# Laboratory", "headings") == 1.0
+        assert described.leaf("| INR", "digits") == 6 / len("| INR | 4.8 | 1.2 |\n")
+        assert described.leaf("| INR", "digits_asked") == described.leaf("| INR", "digits").expected
+        assert described.leaf("| INR", "leaves") == 0.0
+        whole = described.found.grain == len(GRAINS) - 1
+        assert described.column("rows")[whole].tolist() == pytest.approx([5 / 14])
+        assert described.column("leaves")[whole].tolist() == pytest.approx([math.log(14)])
+        assert described.column("d_headings")[0] == pytest.approx(3 / 14)
+
+    def test_where_a_passage_stands(self):
+        """From 0 at the first leaf, below 1 at the last; sections count anew."""
+        described = Described(chart(), "creatinine")
+        assert described.leaf("# Discharge letter", "place_in_file") == 0.0
+        assert described.leaf("Confidential", "place_in_file") == 13 / 14
+        assert described.leaf("# Social history", "place_in_section") == 0.0
+        assert described.leaf("He lives with", "place_in_section") == 1 / 4
+        assert (described.column("place_in_file") < 1).all()
+
+    def test_the_titles_it_stands_under(self):
+        described = Described(chart(), "social history")
+        assert described.leaf("He lives with", "titles_share") == 1.0
+        assert described.leaf("He lives with", "own_share") == 0.0
+        assert described.leaf("| INR", "titles_share") == 0.0
+
+    def test_a_number_is_asked_or_not(self):
+        """Digits count for more where a number is asked: else that feature is 0."""
+        described = Described(chart(), "Why was warfarin stopped?")
+        assert described.leaf("| INR", "digits_asked") == 0.0
+        assert not described.column("q_number").any()
+
+
+def test_who_speaks():
+    """What a speaker says goes on until another does; all of the name must be asked for."""
+    text = (
+        "Huw Irranca: We met the schools.\nThey were content.\nKirsty Williams: I set out the reform.\nIt is large.\n"
+    )
+    described = Described(Document(name="m", text=text), "What did Kirsty Williams say?")
+    assert described.leaf("I set out", "speaker") == 1.0
+    assert described.leaf("It is large", "speaker") == 1.0
+    assert described.leaf("They were content", "speaker") == 0.0
+    assert not Described(Document(name="m", text=text), "What did Williams say?").column("speaker").any()
+
+
+def test_files_are_told_apart():
+    """The file that matches best leads its rank; a lone file has no rank to tell."""
+    texts = ("The tenant pays rent each month.", "The licensor grants a patent licence.")
+    parts = tuple(Document(name=f"{n}.txt", text=text) for n, text in enumerate(texts))
+    described = Described(Document(name="folder", media="folder", parts=parts), "Which patent licence?")
+    assert described.leaf("patent", "file") == 1.0
+    assert described.leaf("patent", "file_rank") == 0.0
+    assert described.leaf("tenant", "file_rank") == math.log(2)
+    assert described.column("d_files").all()
+    assert not Described(chart(), "Which patent licence?").column("d_files").any()
+
+
+def test_the_quick_ratio_leads_to_the_balance_sheet():
+    """No page says "quick ratio": the lexicon knows the words and the title of what holds it."""
+    tree = hierarchy.outline(hierarchy.sample("annual_report.pdf"))
+    described = Described(tree, "What was the quick ratio?")
+    assert not any("quick ratio" in text.lower() for text in tree.leaf_texts())
+    assert described.column("q_lexicon").all()
+    sheet = next(n for n, text in enumerate(tree.leaf_texts()) if "Total current liabilities" in text)
+    low = tree.nodes.low[described.found.nodes]
+    for feature in ("lexicon", "lexicon_page", "places"):
+        best = low[described.column(feature).argmax()]
+        assert tree.leaves.page[best] == tree.leaves.page[sheet], feature
+    unknown = Described(tree, "What was the weather?")
+    assert not unknown.column("q_lexicon").any()
+    assert not unknown.column("lexicon").any()
+    assert not unknown.column("places").any()

@@ -1,0 +1,119 @@
+"""Learned relevance: the weights that come with the library, and what they make of a document."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from documents import chart, documents
+from hypothesis import given
+from hypothesis import strategies as st
+from test_planner import built
+
+import hierarchy
+from hierarchy.evaluation.fit import _as_arrays
+from hierarchy.planner import outline
+from hierarchy.relevance import Index, describe_question, estimate, parse
+from hierarchy.relevance.features import FEATURES
+from hierarchy.relevance.formula import passage_relevance
+from hierarchy.relevance.learned import WEIGHTS, learned_relevance, shipped_forest
+from hierarchy.relevance.lexicon import built_in, expand
+
+QUESTIONS = ["What was the capital expenditure in 2018?", "Why was warfarin stopped?", "", "zzz qqq"]
+
+
+def scored(tree, question, forest=None):
+    index, asked = Index(tree), parse(question)
+    return learned_relevance(index, asked, expand(question, built_in()), passage_relevance(index, asked), forest)
+
+
+class TestWeights:
+    def test_every_column_is_a_feature_that_is_known(self):
+        """Each once; what a split looks at is a column."""
+        forest = shipped_forest()
+        assert set(forest.features) <= set(FEATURES)
+        assert len(set(forest.features)) == len(forest.features)
+        assert forest.split_feature.max() < len(forest.features)
+
+    def test_they_say_what_made_them(self):
+        """Command, content hash of the data, seed, versions, and how many questions of which sets; nobody's paths."""
+        origin = shipped_forest().origin
+        assert origin["command"].startswith("hierarchy eval fit ")
+        assert len(origin["data"]) == 16
+        assert int(origin["data"], 16) >= 0
+        assert isinstance(origin["seed"], int)
+        assert origin["questions"]
+        assert all(number > 0 for number in origin["questions"].values())
+        assert {"lightgbm", "numpy", "rounds"} <= origin.keys()
+        assert "/" not in str(origin)
+
+    def test_calibration_ascends_within_0_and_1(self):
+        sums, probabilities = shipped_forest().calibration
+        assert (np.diff(sums) >= 0).all()
+        assert (np.diff(probabilities) >= 0).all()
+        assert probabilities[0] > 0
+        assert probabilities[-1] < 1
+
+    def test_they_are_small(self):
+        """A few hundred kilobytes."""
+        assert WEIGHTS.stat().st_size < 500_000
+
+
+@given(documents(), st.sampled_from(QUESTIONS))
+def test_passages_cover_every_leaf_and_each_stands_once(document, question):
+    """And no leaf is more relevant than the best passage that holds it."""
+    tree = built(document)
+    if tree:
+        found = scored(tree, question)
+        assert (np.diff(found.nodes) > 0).all()
+        assert ((found.probability >= 0) & (found.probability <= 1)).all()
+        best = np.full(len(tree.leaves), -1.0)
+        for node, probability in zip(found.nodes, found.probability, strict=True):
+            inside = slice(int(tree.nodes.low[node]), int(tree.nodes.high[node]))
+            best[inside] = np.maximum(best[inside], probability)
+        assert (best >= 0).all()
+        assert (found.leaf >= 0).all()
+        assert (found.leaf <= best + 1e-12).all()
+
+
+def test_what_is_not_described_comes_after_all_that_is():
+    """A long document has more passages than are described; the others keep the formula's order, at the end."""
+    tree = hierarchy.outline(hierarchy.sample("annual_report.pdf"))
+    question = "What was the effective tax rate in fiscal 2025?"
+    index, asked = Index(tree), parse(question)
+    fallback = passage_relevance(index, asked)
+    found = scored(tree, question)
+    described = set(describe_question(index, question).nodes.tolist())
+    alone = np.array([node not in described for node in found.nodes])
+    assert alone.any()
+    assert found.probability[alone].max() <= found.probability[~alone].max()
+    formula = dict(zip(fallback.layer.nodes.tolist(), fallback.probability, strict=True))
+    expected = np.array([formula[node] for node in found.nodes[alone].tolist()])
+    assert (np.argsort(expected, kind="stable") == np.argsort(found.probability[alone], kind="stable")).all()
+
+
+def test_other_weights_may_be_given():
+    """Weights that say the same of everything leave only matches to tell leaves apart."""
+    tree = outline(chart())
+    flat = _as_arrays({"feature_names": list(FEATURES), "tree_info": [{"tree_structure": {"leaf_value": 0.0}}]})
+    question = "Why was warfarin stopped?"
+    found = scored(tree, question, flat)
+    assert found.probability == pytest.approx(0.5)
+    assert "Warfarin was stopped" in tree.leaf_text(int(found.leaf.argmax()))
+    assert estimate(tree, question, forest=flat).gain.tolist() == found.probability.tolist()
+    assert np.ptp(scored(tree, question).probability) > 0
+
+
+def test_columns_are_found_by_name():
+    """Weights that were grown on the features in another order say the same."""
+    tree = outline(chart())
+    forest = shipped_forest()
+    order = np.arange(len(forest.features))[::-1]
+    turned = replace(
+        forest,
+        features=tuple(forest.features[at] for at in order),
+        split_feature=len(order) - 1 - forest.split_feature,
+    )
+    question = "When was apixaban begun?"
+    assert (scored(tree, question, turned).probability == scored(tree, question).probability).all()
