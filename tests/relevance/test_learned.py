@@ -94,13 +94,13 @@ def test_what_is_not_described_comes_after_all_that_is():
 
 
 def test_other_weights_may_be_given():
-    """Weights that say the same of everything leave only matches to tell leaves apart."""
+    """Weights that say the same of everything find everything alike: a small document's leaves are all described."""
     tree = outline(chart())
     flat = _as_arrays({"feature_names": list(FEATURES), "tree_info": [{"tree_structure": {"leaf_value": 0.0}}]})
     question = "Why was warfarin stopped?"
     found = scored(tree, question, flat)
     assert found.probability == pytest.approx(0.5)
-    assert "Warfarin was stopped" in tree.leaf_text(int(found.leaf.argmax()))
+    assert found.leaf == pytest.approx(0.5)
     assert estimate(tree, question, forest=flat).gain.tolist() == found.probability.tolist()
     assert np.ptp(scored(tree, question).probability) > 0
 
