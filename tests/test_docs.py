@@ -1,8 +1,12 @@
 """The README and the docs keep what they say: code runs and prints what stands there, commands exist, links lead on."""
 
 import importlib.util
+import itertools
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,12 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = [example for example in find_examples(*map(str, PAGES)) if example.prefix.startswith("python")]
 SHELL_BLOCK = re.compile(r"^```(?:bash|sh|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# A command by itself in a block, a paragraph at most, and what it prints.
+SHOWN_OUTPUT = re.compile(
+    r"^```(?:bash|sh|shell|console)\n(?:\$ )?((?:hierarchy|python examples/)[^\n]*(?:\\\n[^\n]*)*)\n```\n"
+    r"(?:\n(?:[^\n`#][^\n]*\n)+)?\n```text\n(.*?)^```",
+    re.MULTILINE | re.DOTALL,
+)
 LINK = re.compile(r"\]\(([^)\s]+)\)|<img[^>]* src=\"([^\"]+)\"")
 TEST_LINE = 'python3 -m venv .venv && .venv/bin/pip install -q -e ".[test]" && .venv/bin/pytest -q'
 DEMO_LINE = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/hierarchy demo"
@@ -29,7 +39,63 @@ def commands_in(text: str) -> list[str]:
     return [line for line in (line.removeprefix("$ ").strip() for line in lines) if line.startswith("hierarchy ")]
 
 
+def outputs_in(text: str) -> list[tuple[str, str]]:
+    """Commands on what comes with the library, each with the output that a page shows below."""
+    found = [(line.replace("\\\n", " "), block) for line, block in SHOWN_OUTPUT.findall(text)]
+    return [each for each in found if re.match(r"python|hierarchy demo|hierarchy .*hierarchy/samples/", each[0])]
+
+
 COMMANDS = [(shown(path), line) for path in PAGES for line in commands_in(path.read_text("utf-8"))]
+
+OUTPUTS = [(shown(path), *each) for path in PAGES for each in outputs_in(path.read_text("utf-8"))]
+PICTURE = ROOT / "docs" / "pages" / "images" / "demo.svg"
+
+
+def output_of(line: str, command_line) -> list[str]:
+    """What a command prints, from the root of a clone, into 100 columns."""
+    from click.testing import CliRunner
+
+    words = shlex.split(line)
+    if words[0] == "python":
+        plain = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        ran = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, env=plain, capture_output=True, check=True)
+        return ran.stdout.decode().splitlines()
+    terminal = {"COLUMNS": "100", "NO_COLOR": "1"}
+    return CliRunner().invoke(command_line, words[1:], env=terminal, catch_exceptions=False).stdout.splitlines()
+
+
+def refreshed(block: str, printed: list[str]) -> str:
+    """A page's block with its lines as they are printed now.
+
+    A line with nothing but "…" stands for lines left out. What follows one goes on at the next line that is printed as
+    it is there, or at least begins with the same word, and is as long as before.
+    """
+    lines, at, fresh = block.splitlines(), 0, []
+    for elided, group in itertools.groupby(lines, key=lambda line: line.strip() == "…"):
+        part = list(group)
+        if not elided:
+            blank = next(n for n, line in enumerate(part) if line)
+            at = _goes_on(part[blank], printed, at)
+            part[blank:] = printed[at : at + len(part) - blank]
+            at += len(part) - blank
+        fresh += part
+    return "".join(f"{line}\n" for line in fresh)
+
+
+def _goes_on(line: str, printed: list[str], at: int) -> int:
+    word = line.split(maxsplit=1)[0]
+    like = [n for n in range(at, len(printed)) if printed[n].split()[:1] == [word]]
+    assert like, f"nothing printed begins like {line!r}"
+    return next((n for n in like if printed[n] == line), like[0])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rewritten(pytestconfig):
+    """Pieces of pages to replace. Done last, since the examples' outputs are written at the places they had before."""
+    pieces: list[tuple[Path, str, str]] = []
+    yield pieces
+    for path, old, new in pieces:
+        path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +123,53 @@ def test_code_runs_and_prints_what_the_page_says(example: CodeExample, eval_exam
 
 
 def test_there_is_code_and_there_are_commands_to_check():
-    """Or the two tests around this one would pass by finding nothing."""
+    """Or the tests around this one would pass by finding nothing."""
     assert len(EXAMPLES) >= 5
     assert len(COMMANDS) >= 5
+    assert len(OUTPUTS) >= 5
+
+
+@pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: f"{output[0]}:{output[1]}")
+def test_commands_print_what_the_page_says(output, command_line, monkeypatch, pytestconfig, rewritten):
+    """As far as it is shown. `pytest --update-examples tests/test_docs.py` writes the output."""
+    page, line, block = output
+    monkeypatch.chdir(ROOT)
+    fresh = refreshed(block, output_of(line, command_line))
+    if pytestconfig.getoption("update_examples"):
+        rewritten.append((ROOT / page, block, fresh))
+    else:
+        assert block == fresh
+
+
+def test_the_picture_shows_what_the_demo_prints(command_line, monkeypatch, tmp_path, pytestconfig, rewritten):
+    """Its words; how they are drawn may differ from one version of rich to the next. `--update-examples` draws it."""
+    monkeypatch.chdir(ROOT)
+    drawn = tmp_path / "demo.svg"
+    output_of(f"hierarchy demo --svg {drawn}", command_line)
+    old, new = (path.read_text("utf-8") for path in (PICTURE, drawn))
+    if pytestconfig.getoption("update_examples"):
+        rewritten.append((PICTURE, old, new))
+    else:
+        words = re.compile(r">([^<>]+)</text>")
+        assert words.findall(old) == words.findall(new)
+
+
+@pytest.mark.parametrize(
+    ("block", "fresh"),
+    [
+        ("Answer\n  1 old\n", "Answer\n  1 new\n"),
+        ("Answer\n  …\n\nBudget\n  9 tokens\n", "Answer\n  …\n\nBudget\n  7 tokens\n"),
+        ("…\nNot read\n", "…\nNot read\n"),
+        ("Budget\n  …\nNot written\n", "Budget\n  …\nNot read\n"),
+    ],
+)
+def test_lines_left_out_stay_out(block, fresh):
+    assert refreshed(block, ["Answer", "  1 new", "  2 more", "", "Budget", "  7 tokens", "", "Not read"]) == fresh
+
+
+def test_what_is_not_printed_any_more_is_noticed():
+    with pytest.raises(AssertionError, match="Quotes"):
+        refreshed("Answer\n…\nQuotes\n", ["Answer", "  new", "Budget"])
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
