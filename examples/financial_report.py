@@ -21,6 +21,7 @@ QUESTIONS = (
     "What were total net sales in fiscal 2025?",
     "What were purchases of property, plant and equipment in fiscal 2024?",
     "What was the effective tax rate in fiscal 2025?",
+    "What was the current ratio?",  # the report never says so; a lexicon knows the rows that make one
     "For how much was the Orchard Lane litigation settled?",
 )
 BUDGETS = ("1k", "2k", "4k", "8k")

@@ -20,6 +20,7 @@ QUESTIONS = (
     "Is he allergic to penicillin, and which entries say anaphylaxis?",
     "Apixaban 2.5 mg or 5 mg on discharge in June 2021?",
     "What was the trend of eGFR from 2019 to 2024?",
+    "What was his LVEF in June 2020?",  # the chart writes it out; a lexicon knows the abbreviation
 )
 LIMITS = (
     "A quote that is checked stands in the chart; it need not be true, current, or the last word.",
