@@ -25,7 +25,7 @@ from hierarchy.evaluation.sets import EvaluationSet
 from hierarchy.relevance.features import FEATURES
 from hierarchy.relevance.forest import MAX_LEAVES, Forest
 
-__all__ = ["Fitted", "fit", "fold_of", "grown"]
+__all__ = ["Fitted", "described", "fit", "fit_examples", "fold_of", "grown"]
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
@@ -75,6 +75,7 @@ def fit(
     *,
     folds: int = 5,
     seed: int = 1,
+    rounds: int = ROUNDS,
     command: str = "",
     progress: Progress | None = None,
 ) -> Fitted:
@@ -84,25 +85,44 @@ def fit(
         datasets: The sets, together; sets with fewer questions count more per question.
         folds: Into how many the questions are split for calibration.
         seed: Of sampling and growing.
+        rounds: How many trees to grow.
         command: What was typed, to stand in the weights.
         progress: Called with what is done, how much there is, and what it is about.
 
     Raises:
-        InputError: No question has evidence.
+        InputError: No question has evidence, or all questions belong together.
         Unavailable: LightGBM isn't installed.
     """
-    given = list(_described(datasets, progress))
+    given = tuple(described(datasets, progress))
+    return fit_examples(given, folds=folds, seed=seed, rounds=rounds, command=command, progress=progress)
+
+
+def fit_examples(
+    given: Sequence[Example],
+    *,
+    folds: int = 5,
+    seed: int = 1,
+    rounds: int = ROUNDS,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit relevance to questions that are described already; otherwise as `fit`."""
     if not given:
         raise InputError("No question of these sets has evidence to learn from.", "Give sets with evidence.")
     fold = np.array([fold_of(example.group, folds) for example in given])
+    if len(set(fold.tolist())) < 2:
+        raise InputError(
+            f"All {len(given):,} questions fall into one fold: none is left to learn from while they are judged.",
+            "Give sets of more documents, or more folds.",
+        )
     parts = []
     sums: list[Floats] = [np.zeros(0)] * len(given)
     for number in range(folds):
         if progress:
             progress(number, folds + 1, "growing trees")
-        part = grown([e for e, f in zip(given, fold, strict=True) if f != number], seed=seed)
+        part = grown([e for e, f in zip(given, fold, strict=True) if f != number], seed=seed, rounds=rounds)
         parts.append(part)
-        for at in np.flatnonzero(fold == number):
+        for at in np.flatnonzero(fold == number).tolist():
             sums[at] = part.sums(given[at].rows)
     calibration, reliability = _calibrated(given, sums)
     if progress:
@@ -112,13 +132,13 @@ def fit(
         "data": _digest(given),
         "questions": dict(sorted(Counter(example.source for example in given).items())),
         "seed": seed,
-        "rounds": ROUNDS,
+        "rounds": rounds,
         "lightgbm": version("lightgbm"),
         "numpy": np.__version__,
         "ranges": _ranges(given),
     }
     return Fitted(
-        forest=replace(grown(given, seed=seed), calibration=calibration, origin=origin),
+        forest=replace(grown(given, seed=seed, rounds=rounds), calibration=calibration, origin=origin),
         folds=tuple(replace(part, calibration=calibration, origin=origin) for part in parts),
         fold={(e.source, e.case.id): int(f) for e, f in zip(given, fold, strict=True)},
         reliability=reliability,
@@ -135,7 +155,8 @@ def fold_of(group: str, folds: int) -> int:
     return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big") % folds
 
 
-def _described(datasets: Sequence[EvaluationSet], progress: Progress | None) -> Iterator[Example]:
+def described(datasets: Sequence[EvaluationSet], progress: Progress | None = None) -> Iterator[Example]:
+    """The described questions of several sets, in order."""
     total = sum(len(dataset.cases) for dataset in datasets)
     done = 0
     for dataset in datasets:
@@ -149,7 +170,7 @@ def _described(datasets: Sequence[EvaluationSet], progress: Progress | None) -> 
 # -- growing -----------------------------------------------------------------------------------------------------------
 
 
-def grown(given: Sequence[Example], *, seed: int) -> Forest:
+def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS) -> Forest:
     """Grow a forest on examples. Its calibration is the logistic function, as the objective has it.
 
     Raises:
@@ -161,7 +182,7 @@ def grown(given: Sequence[Example], *, seed: int) -> Forest:
         raise Unavailable("Fitting needs LightGBM.", 'Install it with pip install "hierarchy[fit]".') from error
     rows, labels, weights = _sampled(given, seed)
     data = lightgbm.Dataset(rows, labels, weight=weights, feature_name=list(FEATURES))
-    booster = lightgbm.train({**_SETTINGS, "seed": seed, "num_threads": 1}, data, ROUNDS)
+    booster = lightgbm.train({**_SETTINGS, "seed": seed, "num_threads": 1}, data, rounds)
     return _as_arrays(booster.dump_model())
 
 
@@ -235,6 +256,7 @@ def _calibrated(
     middles = np.array([np.average(score[at], weights=weight[at]) for at in held])
     means = np.array([np.average(label[at], weights=weight[at]) for at in held])
     masses = np.array([weight[at].sum() for at in held])
+    middles = np.maximum.accumulate(middles)  # means of equal scores may differ in their last digit
     curve = np.stack([middles, np.clip(_isotonic(means, masses), 1e-6, 1 - 1e-6)])
     return curve, _reliability(np.interp(score, *curve), label)
 
