@@ -31,6 +31,8 @@ _SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])|
 _ABBREVIATION = re.compile(
     r"(?:\b(?:al|vs|[Ff]igs?|e\.g|i\.e|Nos?|Dr|Mr|Mrs|Ms|Inc|Corp|Ltd|Co|St|approx|Sec|Art|cf|[Rr]ef|[A-Z]))\.$"
 )
+# The number of a clause or a list's item belongs to what it numbers.
+_LABEL = re.compile(r"\s*(?:[(\[]?[\dIVXivx]{1,4}[.)\]]*|[A-Za-z][.)]|(?:\d{1,3}\.)+\d{0,3}\.?)\s*")
 # A line that opens a numbered clause starts a paragraph even if nothing closed the one before.
 _CLAUSE = re.compile(
     r"\s*(?:ARTICLE\s+[\dIVXLC]+|Section\s+\d+(?:\.\d+)*|\(?[a-z]\)|\d{1,2}\.(?:\d{1,2}\.?)*|[-*•])\s+(?=\S)"
@@ -190,6 +192,8 @@ def _sentences(text: str, start: int, end: int) -> list[int]:
     for match in _SENTENCE_END.finditer(text, start, end):
         cut = match.end()
         if cut >= end or _ABBREVIATION.search(text, max(start, match.start() - 8), match.start() + 1):
+            continue
+        if _LABEL.fullmatch(text, starts[-1], cut):
             continue
         starts += _cut_long(text, starts[-1], cut)
         starts.append(cut)

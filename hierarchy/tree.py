@@ -259,13 +259,17 @@ class SummaryTree:
     # -- what nodes say ----------------------------------------------------------------------------------------
 
     def title(self, number: int) -> str:
-        """What a reader would call the node: its declared title, else its page, else how its text begins."""
+        """What a reader would call the node: its declared title; of a group first and last; else how its text begins."""
         declared = self.titles.get(int(number))
         if declared:
             return declared
         low, high = int(self.nodes.low[number]), int(self.nodes.high[number])
         if low == high:
             return "(empty)"
+        if KINDS[self.nodes.kind[number]] == "group":
+            children = self.children(number)
+            first, last = self.title(children[0]), self.title(children[-1])
+            return f"{first.split(' – ')[0]} – {last.split(' – ')[-1]}"
         kinds = self.leaves.kind[low:high]
         telling = np.flatnonzero(kinds != LeafKind.FURNITURE)
         leaf = low + int(telling[0]) if len(telling) else low

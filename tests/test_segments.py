@@ -106,3 +106,10 @@ def test_paragraph_a_line_text_keeps_paragraphs_apart():
     text = "\n".join("word " * 40 + str(n) for n in range(5))
     assert len(set(segment(Document(name="n", text=text)).paragraphs.tolist())) == 5
     assert len(segment(Document(name="n", text=long_text(50))).starts) == 100
+
+
+@pytest.mark.parametrize("label", ["1.", "12.3.", "(a)", "IV.", "b)"])
+def test_a_number_belongs_to_what_it_numbers(label):
+    """The label of a clause or an item is no sentence of its own."""
+    text = f"{label} The supplier delivers. The buyer pays."
+    assert texts(Document(name="n", text=text)) == [f"{label} The supplier delivers. ", "The buyer pays."]

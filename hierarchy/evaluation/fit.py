@@ -135,7 +135,6 @@ def fit_examples(
         "rounds": rounds,
         "lightgbm": version("lightgbm"),
         "numpy": np.__version__,
-        "ranges": _ranges(given),
     }
     return Fitted(
         forest=replace(grown(given, seed=seed, rounds=rounds), calibration=calibration, origin=origin),
@@ -183,7 +182,7 @@ def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS) -> Fores
     rows, labels, weights = _sampled(given, seed)
     data = lightgbm.Dataset(rows, labels, weight=weights, feature_name=list(FEATURES))
     booster = lightgbm.train({**_SETTINGS, "seed": seed, "num_threads": 1}, data, rounds)
-    return _as_arrays(booster.dump_model())
+    return replace(_as_arrays(booster.dump_model()), known=_known(given))
 
 
 def _sampled(given: Sequence[Example], seed: int) -> tuple[NDArray[np.float32], Floats, Floats]:
@@ -216,6 +215,7 @@ def _as_arrays(model: Mapping[str, Any]) -> Forest:
         split_tree=np.array(columns[2], dtype=np.int64),
         split_keeps=np.array(columns[3], dtype=np.uint32),
         leaf_values=values,
+        known=np.zeros((0, 0)),
         calibration=np.stack([sums, 1 / (1 + np.exp(-sums))]),
         origin={},
     )
@@ -293,9 +293,8 @@ def _digest(given: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-def _ranges(given: Sequence[Example]) -> dict[str, list[float]]:
-    """Between which values each statistic of a document lay."""
-    names = [name for name in FEATURES if name.startswith("d_")]
-    columns = [list(FEATURES).index(name) for name in names]
-    rows = np.stack([example.rows[0, columns] for example in given])
-    return {name: [float(rows[:, at].min()), float(rows[:, at].max())] for at, name in enumerate(names)}
+def _known(given: Sequence[Example]) -> Floats:
+    """What each document is like, once each."""
+    columns = [at for at, name in enumerate(FEATURES) if name.startswith("d_")]
+    documents = {(example.source, example.case.doc_id): example.rows[0, columns] for example in given}
+    return np.stack(list(documents.values())).astype(np.float64)

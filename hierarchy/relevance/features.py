@@ -22,7 +22,7 @@ from hierarchy.relevance.lexicon import Expansion
 from hierarchy.relevance.question import Question
 from hierarchy.terms import terms
 
-__all__ = ["FEATURES", "Candidates", "describe"]
+__all__ = ["FEATURES", "Candidates", "describe", "statistics_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -127,6 +127,12 @@ def describe(index: Index, question: Question, expansion: Expansion) -> Candidat
         grain=np.repeat(np.arange(len(GRAINS)), [len(chosen) for chosen, _ in parts]),
         features=np.concatenate([rows for _, rows in parts]).astype(np.float32),
     )
+
+
+def statistics_of(candidates: Candidates) -> Floats:
+    """What the document itself is like, as its candidates' features have it."""
+    columns = [at for at, name in enumerate(FEATURES) if name.startswith("d_")]
+    return candidates.features[0, columns].astype(np.float64)
 
 
 class _Matches:

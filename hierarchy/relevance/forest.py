@@ -32,6 +32,9 @@ _DAMAGED = (OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, zi
 
 Floats = NDArray[np.float64]
 
+# Fewer documents say nothing of what is usual.
+_FEW_DOCUMENTS = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Forest:
@@ -44,6 +47,7 @@ class Forest:
         split_tree: The tree of each split.
         split_keeps: Bits of the leaves that a row which goes right can still reach.
         leaf_values: Trees × `MAX_LEAVES`; leaves numbered from left to right.
+        known: What the documents it was grown on are like: documents × statistics, see `novelty`.
         calibration: Two rows: sums, ascending, and the probabilities they stand for; straight in between.
         origin: What made it: data, command, seed, versions.
     """
@@ -54,6 +58,7 @@ class Forest:
     split_tree: NDArray[np.int64]
     split_keeps: NDArray[np.uint32]
     leaf_values: Floats
+    known: Floats
     calibration: Floats
     origin: Mapping[str, Any]
 
@@ -91,6 +96,31 @@ class Forest:
             tables.append((int(column), self.split_threshold[mine], trees, np.bitwise_and.accumulate(keeps, axis=1)))
         return tuple(tables)
 
+    def novelty(self, statistics: Floats) -> float:
+        """How unlike a document is to all that the forest was grown on.
+
+        The distance to the most similar of them in standardised statistics, as a multiple of the distance at which 95 %
+        of them find another: up to 1 a document is of a known kind.
+
+        Args:
+            statistics: As the rows of `known`.
+        """
+        if len(self.known) < _FEW_DOCUMENTS:
+            return 0.0
+        nearest = np.sqrt((((self.known - statistics) / self._spread) ** 2).sum(axis=1).min())
+        return float(nearest / self._reach)
+
+    @cached_property
+    def _spread(self) -> Floats:
+        return np.asarray(np.maximum(self.known.std(axis=0), 1e-3))
+
+    @cached_property
+    def _reach(self) -> float:
+        scaled = self.known / self._spread
+        apart = np.sqrt(((scaled[:, None] - scaled[None]) ** 2).sum(axis=2))
+        np.fill_diagonal(apart, np.inf)
+        return max(float(np.quantile(apart.min(axis=1), 0.95)), 1e-6)
+
     def save(self, path: Path) -> None:
         """Write it as compressed arrays."""
         with path.open("wb") as file:  # given a path, NumPy would append to its name
@@ -103,6 +133,7 @@ class Forest:
                 split_tree=self.split_tree.astype(np.uint16),
                 split_keeps=self.split_keeps,
                 leaf_values=self.leaf_values.astype(np.float32),
+                known=self.known.astype(np.float32),
                 calibration=self.calibration,
             )
 
@@ -123,6 +154,7 @@ class Forest:
                     split_tree=arrays["split_tree"].astype(np.int64),
                     split_keeps=arrays["split_keeps"].astype(np.uint32),
                     leaf_values=arrays["leaf_values"].astype(np.float64),
+                    known=arrays["known"].astype(np.float64),
                     calibration=arrays["calibration"].astype(np.float64),
                 )
         except _DAMAGED as error:

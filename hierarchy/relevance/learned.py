@@ -1,21 +1,21 @@
 """Learned relevance: the shipped forest over the features of passages at every grain.
 
 The weights were fitted by `hierarchy eval fit` on questions with known evidence; `weights.npz` says on what. Documents
-unlike any it has seen are the risk of anything learned: where a document's own statistics lie outside those, its
-estimate leans back on the fixed formula.
+unlike any it has seen are the risk of anything learned: the farther a document's statistics lie from all of those, the
+more its estimate leans back on the fixed formula.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy.relevance.features import FEATURES, Candidates, describe
+from hierarchy.relevance.features import FEATURES, Candidates, describe, statistics_of
 from hierarchy.relevance.forest import Forest
 from hierarchy.relevance.formula import Passages
 from hierarchy.relevance.index import GRAINS, Index
@@ -29,7 +29,10 @@ WEIGHTS = Path(__file__).parent / "weights.npz"
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# What wasn't described is worth this much of the least that was: it comes last, in the formula's order.
+# A document so many times as far from all that was learned from as these are from each other is left to the formula.
+# Weights grown without filings or transcripts lose to it there; a patient's chart, at twice the distance, doesn't.
+_ALIEN = 16.0
+# What wasn't described is worth at most this much of the least that was.
 _UNDESCRIBED = 0.5
 
 
@@ -75,18 +78,23 @@ def learned_relevance(
     columns = [list(FEATURES).index(name) for name in forest.features]
     probability = forest.probabilities(candidates.features[:, columns])
     least = float(probability.min()) if len(probability) else 0.0
-    rest = _UNDESCRIBED * max(least, 1e-6) * fallback.probability
+    strange = _strangeness(forest.novelty(statistics_of(candidates)))
+    learned, leaning = probability * (1 - strange), fallback.probability * strange
+    # What the forest and the formula both speak of gets both; what wasn't described comes last, in the formula's order.
+    undescribed = ~np.isin(fallback.layer.nodes, candidates.nodes)
+    rest = leaning + undescribed * (1 - strange) * _UNDESCRIBED * max(least, 1e-6) * fallback.probability
+    nodes, place = np.unique(np.concatenate([candidates.nodes, fallback.layer.nodes]), return_inverse=True)
+    together = np.bincount(place, weights=np.concatenate([learned, rest]))
     return Scored(
-        **_merged(np.concatenate([candidates.nodes, fallback.layer.nodes]), np.concatenate([probability, rest])),
-        leaf=_of_leaves(index, candidates, probability, rest[fallback.layer.of_leaf], fallback.leaf_match),
+        nodes=nodes,
+        probability=np.minimum(1.0, together),
+        leaf=_of_leaves(index, candidates, learned, rest[fallback.layer.of_leaf], fallback.leaf_match),
     )
 
 
-def _merged(nodes: Ints, probability: Floats) -> dict[str, Any]:
-    """Each node once, at its highest probability."""
-    order = np.lexsort((-probability, nodes))
-    kept = order[np.concatenate(([True], np.diff(nodes[order]) != 0))]
-    return {"nodes": nodes[kept], "probability": probability[kept]}
+def _strangeness(novelty: float) -> float:
+    """How far to lean on the formula: not at all for known kinds, altogether for alien ones, by the log in between."""
+    return min(1.0, max(0.0, math.log(max(novelty, 1e-9)) / math.log(_ALIEN)))
 
 
 def _of_leaves(index: Index, candidates: Candidates, probability: Floats, rest: Floats, match: Floats) -> Floats:
