@@ -59,27 +59,34 @@ def output_of(line: str, command_line) -> list[str]:
     if words[0] == "python":
         plain = {**os.environ, "PYTHONIOENCODING": "utf-8"}
         ran = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, env=plain, capture_output=True, check=True)
-        return ran.stdout.decode().splitlines()
+        return ran.stdout.decode().rstrip().splitlines()
     terminal = {"COLUMNS": "100", "NO_COLOR": "1"}
-    return CliRunner().invoke(command_line, words[1:], env=terminal, catch_exceptions=False).stdout.splitlines()
+    ran = CliRunner().invoke(command_line, words[1:], env=terminal, catch_exceptions=False)
+    return ran.stdout.rstrip().splitlines()
 
 
 def refreshed(block: str, printed: list[str]) -> str:
     """A page's block with its lines as they are printed now.
 
     A line with nothing but "…" stands for lines left out. What follows one goes on at the next line that is printed as
-    it is there, or at least begins with the same word, and is as long as before.
+    it is there, or at least begins with the same word; up to the next "…" it is as long as before, and what follows the
+    last runs to the end.
     """
-    lines, at, fresh = block.splitlines(), 0, []
-    for elided, group in itertools.groupby(lines, key=lambda line: line.strip() == "…"):
-        part = list(group)
-        if not elided:
+    parts = [list(group) for _, group in itertools.groupby(block.splitlines(), key=_left_out)]
+    at, fresh = 0, []
+    for number, part in enumerate(parts, start=1):
+        if not _left_out(part[0]):
             blank = next(n for n, line in enumerate(part) if line)
             at = _goes_on(part[blank], printed, at)
-            part[blank:] = printed[at : at + len(part) - blank]
-            at += len(part) - blank
+            end = len(printed) if number == len(parts) else at + len(part) - blank
+            part[blank:] = printed[at:end]
+            at = end
         fresh += part
     return "".join(f"{line}\n" for line in fresh)
+
+
+def _left_out(line: str) -> bool:
+    return line.strip() == "…"
 
 
 def _goes_on(line: str, printed: list[str], at: int) -> int:
@@ -157,8 +164,9 @@ def test_the_picture_shows_what_the_demo_prints(command_line, monkeypatch, tmp_p
 @pytest.mark.parametrize(
     ("block", "fresh"),
     [
-        ("Answer\n  1 old\n", "Answer\n  1 new\n"),
-        ("Answer\n  …\n\nBudget\n  9 tokens\n", "Answer\n  …\n\nBudget\n  7 tokens\n"),
+        ("Answer\n  1 old\n…\n", "Answer\n  1 new\n…\n"),
+        ("Answer\n  …\n\nBudget\n  9 tokens\n…\n", "Answer\n  …\n\nBudget\n  7 tokens\n…\n"),
+        ("Answer\n  …\n\nBudget\n", "Answer\n  …\n\nBudget\n  7 tokens\n\nNot read\n"),
         ("…\nNot read\n", "…\nNot read\n"),
         ("Budget\n  …\nNot written\n", "Budget\n  …\nNot read\n"),
     ],
