@@ -259,7 +259,7 @@ class SummaryTree:
     # -- what nodes say ----------------------------------------------------------------------------------------
 
     def title(self, number: int) -> str:
-        """What a reader would call the node: its declared title; of a group first and last; else how its text begins."""
+        """What a reader would call the node: its declared title; of a group first and last; else how it begins."""
         declared = self.titles.get(int(number))
         if declared:
             return declared

@@ -84,13 +84,12 @@ def learned_relevance(
     undescribed = ~np.isin(fallback.layer.nodes, candidates.nodes)
     rest = leaning + undescribed * (1 - strange) * _UNDESCRIBED * max(least, 1e-6) * fallback.probability
     nodes, place = np.unique(np.concatenate([candidates.nodes, fallback.layer.nodes]), return_inverse=True)
-    together = np.bincount(place[len(learned) :], weights=rest, minlength=len(nodes))
+    from_formula = np.bincount(place[len(learned) :], weights=rest, minlength=len(nodes))
     best = np.zeros(len(nodes))
     np.maximum.at(best, place[: len(learned)], learned)  # a short text is the same passage at several grains
-    together += best
     return Scored(
         nodes=nodes,
-        probability=np.minimum(1.0, together),
+        probability=np.minimum(1.0, best + from_formula),
         leaf=_of_leaves(index, candidates, learned, rest[fallback.layer.of_leaf], fallback.leaf_match),
     )
 
