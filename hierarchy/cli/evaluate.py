@@ -11,6 +11,7 @@ import click
 from hierarchy.cli import console
 from hierarchy.cli.arena import compare, cost, report, show_notes, show_rows
 from hierarchy.cli.exits import Exit
+from hierarchy.cli.fit import fit
 from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ Examples:
   hierarchy eval compare ours.jsonl theirs.jsonl
   hierarchy eval report my-set --predictions predictions.jsonl --out report.md
   hierarchy eval cost 10-K.pdf
+  hierarchy eval fit my-set --out weights.npz
 """,
 )
 def evaluate() -> None:
@@ -157,5 +159,5 @@ def _summary(done: Run) -> str:
     return f"{done.written:,} predictions written to {done.out}{kept}; {done.timings.total_s:,.1f} s of CPU."
 
 
-for command in (compare, report, cost):
+for command in (compare, report, cost, fit):
     evaluate.add_command(command)

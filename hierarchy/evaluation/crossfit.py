@@ -1,0 +1,153 @@
+"""What weights find on questions that they did not learn from: fold by fold, and on sets left out altogether.
+
+Cross-validation says how good weights are on more of the same; leaving a whole set out says how good they are on
+documents of a kind that they never saw, beside the fixed formula, which learned nothing. Sets that share groups (an
+article by itself and in a folder) are left out together.
+
+Doesn't grow trees (`fit`) and doesn't judge spans (`metrics`, `figures`): it brings both together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from hierarchy import allocator, planner, relevance
+from hierarchy.evaluation.figures import Scoreboard, score
+from hierarchy.evaluation.fit import ROUNDS, Fitted, Progress, fit_examples
+from hierarchy.evaluation.fitting import Material
+from hierarchy.evaluation.labels import Example
+from hierarchy.evaluation.predictions import Prediction
+from hierarchy.evaluation.report import Row
+from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
+from hierarchy.evaluation.trees import stretches_of
+from hierarchy.relevance import Forest, Relevance, parse
+from hierarchy.relevance.formula import passage_relevance
+from hierarchy.tree import SummaryTree
+
+__all__ = ["RELIABILITY_HEADER", "answerable_rows", "cross_validated", "families", "grown_apart", "reliability_rows"]
+
+RELIABILITY_HEADER: Row = ("estimated %", "found %", "passages")
+"""What the cells of `reliability_rows` are."""
+
+_CROSS, _APART, _FORMULA = "cross-validated", "grown without it", "fixed formula"
+
+Estimates = Callable[[SummaryTree, Case], Iterator[tuple[str, Relevance]]]
+
+
+def cross_validated(
+    dataset: EvaluationSet,
+    fitted: Fitted,
+    budgets: Sequence[int],
+    *,
+    apart: Forest | None = None,
+    progress: Progress | None = None,
+) -> tuple[Scoreboard, ...]:
+    """Score what is read when each question is estimated by the forest of the fold that didn't see it.
+
+    Args:
+        dataset: A set that was fitted on.
+        fitted: What came of it.
+        budgets: In tokens.
+        apart: Weights grown without the set, to be scored beside, and the fixed formula with them.
+        progress: Called with what is done, how much there is, and what it is about.
+
+    Returns:
+        A scoreboard per kind of weights; the questions are those with evidence.
+    """
+
+    def estimates(tree: SummaryTree, case: Case) -> Iterator[tuple[str, Relevance]]:
+        unseen = fitted.folds[fitted.fold[dataset.name, case.id]]
+        yield _CROSS, relevance.estimate(tree, case.question, forest=unseen)
+        if apart:
+            learned = relevance.estimate(tree, case.question, forest=apart)
+            yield _APART, learned
+            yield _FORMULA, _by_formula(tree, case.question, learned)
+
+    return score(dataset, list(_predicted(dataset, estimates, budgets, progress)))
+
+
+def families(given: Sequence[Example]) -> tuple[frozenset[str], ...]:
+    """The names of sets that share groups, directly or by way of others; in order of their first question."""
+    found: list[tuple[set[str], set[str]]] = []
+    groups: dict[str, set[str]] = {}
+    for example in given:
+        groups.setdefault(example.source, set()).add(example.group)
+    for source, own in groups.items():
+        names, joined = {source}, set(own)
+        for other in [one for one in found if one[1] & own]:
+            found.remove(other)
+            names |= other[0]
+            joined |= other[1]
+        found.append((names, joined))
+    order = list(groups)
+    return tuple(sorted((frozenset(names) for names, _ in found), key=lambda names: min(map(order.index, names))))
+
+
+def grown_apart(
+    given: Sequence[Example], *, folds: int, seed: int, rounds: int = ROUNDS, progress: Progress | None = None
+) -> Mapping[str, Forest]:
+    """For each set weights that saw neither it nor any that shares groups with it, calibrated out of fold as all are.
+
+    Raises:
+        InputError: Nothing is left to learn from, or too little to calibrate on.
+    """
+    forests: dict[str, Forest] = {}
+    for family in families(given):
+        rest = [example for example in given if example.source not in family]
+        forest = fit_examples(rest, folds=folds, seed=seed, rounds=rounds, progress=progress).forest
+        forests |= dict.fromkeys(family, forest)
+    return forests
+
+
+def answerable_rows(boards: Mapping[str, Sequence[Scoreboard]]) -> tuple[Row, ...]:
+    """A header of budgets, then the share of answerable questions per set and kind of weights, in per cent."""
+    budgets = sorted({budget for some in boards.values() for board in some for budget in board.budgets})
+    header = ("answerable %", "questions", "weights", *(f"{budget:,}" for budget in budgets))
+    rows = [
+        (name, f"{len(board.cases):,}", board.system, *(f"{100 * (board.mean(b) or 0.0):.1f}" for b in budgets))
+        for name, some in boards.items()
+        for board in some
+    ]
+    return (header, *rows)
+
+
+def reliability_rows(fitted: Fitted) -> tuple[Row, ...]:
+    """Groups of passages by estimated probability: what was estimated out of fold, and what was found."""
+    return tuple(
+        (f"{100 * estimate:.1f}", f"{100 * label:.1f}", f"{number:,}") for estimate, label, number in fitted.reliability
+    )
+
+
+def _predicted(
+    dataset: EvaluationSet, estimates: Estimates, budgets: Sequence[int], progress: Progress | None
+) -> Iterator[Prediction]:
+    done, total = 0, len(dataset.scored)
+    for doc_id, cases in dataset.by_document():
+        scored = [case for case in cases if case.evidence]
+        if not scored:
+            continue
+        document = load_document(dataset.folder, doc_id)
+        tree, material = planner.outline(document), Material.of(document)
+        for case in scored:
+            if progress:
+                progress(done, total, f"reading {dataset.name}")
+            done += 1
+            for system, estimate in estimates(tree, case):
+                for budget in budgets:
+                    runs = allocator.reading_order(tree, estimate, budget)
+                    read = (stretch for run in runs for stretch in stretches_of(tree, np.arange(*run)))
+                    spans = material.fit(read, budget)
+                    yield Prediction(id=case.id, budget_tokens=budget, spans=spans, system=system)
+
+
+def _by_formula(tree: SummaryTree, question: str, learned: Relevance) -> Relevance:
+    """The fixed formula's passages in place of the learned ones."""
+    found = passage_relevance(relevance.tree_index(tree), parse(question))
+    layer = found.layer
+    best = np.maximum.reduceat(found.leaf_match, layer.low)[layer.of_leaf]
+    share = np.where(best > 0, found.leaf_match / np.maximum(best, 1e-12), 1.0)
+    leaf = np.where(learned.skip, 0.0, found.probability[layer.of_leaf] * (0.1 + 0.9 * share))
+    return replace(learned, candidates=layer.nodes, gain=found.probability, leaf=leaf)

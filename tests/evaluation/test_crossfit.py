@@ -1,0 +1,113 @@
+"""What weights find that they didn't learn from, and the command that learns them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+
+from click.testing import CliRunner
+from test_fit import FEW, given, samples  # noqa: F401  (fixtures)
+
+from hierarchy.cli import main
+from hierarchy.cli.fit import fit
+from hierarchy.evaluation import crossfit
+from hierarchy.evaluation.crossfit import answerable_rows, cross_validated, families, grown_apart
+from hierarchy.evaluation.fit import ROUNDS, fit_examples
+from hierarchy.relevance import Forest
+
+
+@dataclass
+class Stub:
+    """As much of an example as families look at."""
+
+    source: str
+    group: str
+
+
+def test_sets_that_share_groups_are_left_out_together():
+    """Directly or by way of a third; in the order of the questions."""
+    assert families([Stub("a", "1"), Stub("b", "2"), Stub("a", "3")]) == ({"a"}, {"b"})
+    assert families([Stub("a", "1"), Stub("b", "2"), Stub("c", "1"), Stub("c", "2"), Stub("d", "4")]) == (
+        {"a", "b", "c"}, {"d"}
+    )  # fmt: skip
+
+
+def test_each_question_is_estimated_by_the_fold_that_did_not_see_it(samples, given, monkeypatch):  # noqa: F811
+    """And scored at each budget; more budget finds no less on the whole."""
+    fitted = fit_examples(given, **FEW)
+    asked, real = {}, crossfit.relevance.estimate
+
+    def noted(tree, question, **options):
+        asked[question] = options["forest"]
+        return real(tree, question, **options)
+
+    monkeypatch.setattr(crossfit.relevance, "estimate", noted)
+    (board,) = cross_validated(samples, fitted, (500, 4_000))
+    assert board.cases == samples.scored
+    assert board.budgets == (500, 4_000)
+    assert board.over_budget == 0
+    for case in samples.scored:
+        assert asked[case.question] is fitted.folds[fitted.fold[samples.name, case.id]]
+    assert 0 < board.mean(500) < board.mean(4_000)
+    header, row = answerable_rows({"samples": [board]})
+    assert header == ("answerable %", "questions", "weights", "500", "4,000")
+    assert row[:3] == ("samples", str(len(samples.scored)), "cross-validated")
+    assert row[3] == f"{100 * board.mean(500):.1f}"
+
+
+def test_weights_grown_apart_have_not_seen_the_set(given):  # noqa: F811
+    """They are those that the other sets alone give."""
+    halves = [replace(one, source=("even", "odd")[at % 2], group=f"{one.source} {at}") for at, one in enumerate(given)]
+    apart = grown_apart(halves, **FEW, seed=1)
+    alone = fit_examples([one for one in halves if one.source == "odd"], **FEW).forest
+    assert set(apart) == {"even", "odd"}
+    assert (apart["even"].leaf_values == alone.leaf_values).all()
+
+
+class TestCommand:
+    def run(self, *args):
+        return CliRunner().invoke(main, ["eval", "fit", *map(str, args)], env={"COLUMNS": "100", "NO_COLOR": "1"})
+
+    def test_it_learns_tells_and_writes(self, samples, tmp_path):  # noqa: F811
+        """Tables on standard output, what was done on standard error; the weights name the command, no paths."""
+        out = tmp_path / "w.npz"
+        few = ("--folds", "2", "--rounds", "12", "--budgets", "500,2k")
+        done = self.run(samples.folder, *few, "--markdown", "--out", out)
+        assert done.exit_code == 0, done.output
+        assert "| samples | " in done.stdout
+        assert "| estimated % | found % | passages |" in done.stdout
+        assert f"{len(samples.scored)} questions" in done.stderr
+        assert Forest.load(out).origin["command"] == "hierarchy eval fit samples --folds 2 --rounds 12 --out w.npz"
+
+    def test_a_set_left_out_stands_beside_the_formula(self, samples, tmp_path):  # noqa: F811
+        """Two sets that share nothing."""
+        folders = []
+        for kind, doc in (("pdfs", "annual_report"), ("docs", "patient_chart")):
+            for half in range(2):
+                folder = tmp_path / f"{kind}{half}"
+                shutil.copytree(samples.folder / kind, folder / kind)
+                lines = (samples.folder / "cases.jsonl").read_text("utf-8").splitlines()
+                mine = [line for line in lines if json.loads(line)["doc_id"] == doc][half:12:2]
+                (folder / "cases.jsonl").write_text("\n".join(mine), "utf-8")
+                folders.append(folder)
+        # A family left out must leave two groups to learn from.
+        (folders[0] / "pdfs" / "annual_report.pdf").rename(folders[0] / "pdfs" / "zeta.pdf")
+        path = folders[0] / "cases.jsonl"
+        path.write_text(path.read_text("utf-8").replace('"annual_report"', '"zeta"'), "utf-8")
+        few = ("--folds", "5", "--rounds", "5", "--budgets", "1k")
+        done = self.run(*folders, *few, "--leave-out", "--out", tmp_path / "w.npz")
+        assert done.exit_code == 0, done.output
+        for kind in ("cross-validated", "grown without it", "fixed formula"):
+            assert done.stdout.count(kind) == len(folders)
+
+    def test_what_cannot_be(self, samples, tmp_path):  # noqa: F811
+        """A set given twice; budgets that aren't any."""
+        out = ("--out", tmp_path / "w.npz")
+        assert self.run(samples.folder, samples.folder, *out).exit_code == 3
+        assert self.run(samples.folder, "--budgets", "much", *out).exit_code == 2
+        assert not (tmp_path / "w.npz").exists()
+
+    def test_the_help_says_how_many_trees_are_usual(self):
+        """Written out there, so that help needn't import NumPy."""
+        assert next(option.default for option in fit.params if option.name == "rounds") == ROUNDS
