@@ -119,6 +119,24 @@ def test_probabilities_rise_with_the_sum_and_stay_between_0_and_1(seed):
     assert (np.diff(probabilities[np.argsort(forest.sums(rows), kind="stable")]) >= 0).all()
 
 
+class TestNovelty:
+    KNOWN = np.stack([np.arange(20.0), np.zeros(20)], axis=1)
+
+    def test_what_was_seen_is_of_a_known_kind(self, forest):
+        """Also what lies between two that were seen."""
+        known = replace(forest, known=self.KNOWN)
+        assert known.novelty(self.KNOWN[7]) == 0.0
+        assert known.novelty(np.array([7.5, 0.0])) == pytest.approx(0.5)
+
+    def test_it_grows_with_the_distance(self, forest):
+        known = replace(forest, known=self.KNOWN)
+        far = [known.novelty(np.array([19.0 + steps, 0.0])) for steps in (1, 2, 10)]
+        assert far == pytest.approx([1.0, 2.0, 10.0])
+
+    def test_few_documents_say_nothing_of_what_is_usual(self, forest):
+        assert replace(forest, known=self.KNOWN[:9]).novelty(np.array([1e6, 1e6])) == 0.0
+
+
 class TestFile:
     def test_what_is_saved_is_loaded(self, forest, tmp_path):
         """Names, origin and every figure; values of leaves to seven digits, which is all that is kept."""

@@ -15,7 +15,7 @@ import hierarchy
 from hierarchy.evaluation.fit import _as_arrays
 from hierarchy.planner import outline
 from hierarchy.relevance import Index, describe_question, estimate, parse
-from hierarchy.relevance.features import FEATURES
+from hierarchy.relevance.features import FEATURES, statistics_of
 from hierarchy.relevance.formula import passage_relevance
 from hierarchy.relevance.learned import WEIGHTS, learned_relevance, shipped_forest
 from hierarchy.relevance.lexicon import built_in, expand
@@ -117,3 +117,21 @@ def test_columns_are_found_by_name():
     )
     question = "When was apixaban begun?"
     assert (scored(tree, question, turned).probability == scored(tree, question).probability).all()
+
+
+def test_an_alien_document_is_left_to_the_formula():
+    """Passages are those of the formula, with its probabilities; one of a known kind isn't leant at all."""
+    tree = outline(chart())
+    question = "When was apixaban begun?"
+    index, asked = Index(tree), parse(question)
+    like = statistics_of(describe_question(index, question))
+    forest = shipped_forest()
+    familiar = replace(forest, known=np.stack([like + at / 100 for at in range(20)]))
+    alien = replace(forest, known=familiar.known + 1_000)
+    formula = passage_relevance(index, asked)
+    by_node = dict(zip(formula.layer.nodes.tolist(), formula.probability.tolist(), strict=True))
+    left = scored(tree, question, alien)
+    assert left.probability == pytest.approx([by_node.get(node, 0.0) for node in left.nodes.tolist()])
+    ours = scored(tree, question, replace(forest, known=forest.known[:0]))
+    assert scored(tree, question, familiar).probability.tolist() == ours.probability.tolist()
+    assert ours.probability.tolist() != left.probability.tolist()
