@@ -150,12 +150,14 @@ class Estimated(Event):
     Attributes:
         document_kind: What kind of document it was taken for.
         question_kind: What kind of question.
+        vocabulary: What lexicons knew of the question's words, as `lexicon: phrase`.
         top: The nodes thought most relevant, best first.
         answerable: Estimated probability that the document holds an answer; None if not estimated.
     """
 
     document_kind: str = ""
     question_kind: str = ""
+    vocabulary: tuple[str, ...] = ()
     top: tuple[Branch, ...] = ()
     answerable: float | None = None
 

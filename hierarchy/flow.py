@@ -60,6 +60,10 @@ _ROOM_LEFT = 48
 _READING_SHARE = 0.7
 
 
+# What a document is, by the grain that suits it.
+_DOCUMENT_KINDS = {0: "prose", 256: "tables on pages", 512: "speech"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """How tokens are spent.
@@ -280,8 +284,9 @@ def _oriented(tree: SummaryTree, question: str) -> Flow[Relevance]:
     top = np.argsort(-relevance.gain, kind="stable")[:_TOP_NODES]
     nodes = (tree.node(int(number)) for number in relevance.candidates[top])
     yield Estimated(
-        document_kind=f"passages of {relevance.grain_tokens} tokens" if relevance.grain_tokens else "sentences",
-        question_kind="number" if relevance.question.wants_number else "text",
+        document_kind=_DOCUMENT_KINDS.get(relevance.grain_tokens, ""),
+        question_kind="a number" if relevance.question.wants_number else "text",
+        vocabulary=tuple(f"{lexicon}: {phrase}" for lexicon, phrase in relevance.lexicon_uses),
         top=tuple(Branch(node=str(n), title=n.title, relevance=float(relevance.node[n.number])) for n in nodes),
         answerable=float(relevance.gain.max()) if len(relevance.gain) else 0.0,
     )

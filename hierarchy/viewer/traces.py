@@ -106,6 +106,8 @@ def _header_lines(trace: Trace, started: Started) -> Iterable[tuple[str, str]]:
             kinds.append(f"answerable {estimated.answerable:.2f}")
         if kinds:
             yield "taken for", " · ".join(kinds)
+        if estimated.vocabulary:
+            yield "lexicons", " · ".join(estimated.vocabulary)
 
 
 def _caps(budget: Budget) -> str:
