@@ -42,6 +42,9 @@ __all__ = [
 # equal density the longer one wins.
 LABEL_TOKENS = 24
 
+# Where it is asked which of several files, what the next passage of a file is worth against the one before.
+_SAME_FILE = 0.6
+
 # `proportional`, `uniform` and `top_k` share among this many subtrees, or as many as there are.
 BRANCHES = 12
 
@@ -209,6 +212,7 @@ def _greedy(tree: SummaryTree, relevance: Relevance, chosen: Ints) -> Iterator[t
     line = ((-float(densities[i]), int(nodes[i]), float(gains[i])) for i in order)
     head, again = next(line, None), list[tuple[float, int, float]]()
     taken: list[tuple[int, int, float]] = []
+    spread = _Spread(tree, relevance)
     while head or again:
         if head and (not again or head <= again[0]):
             entry, head = head, next(line, None)
@@ -219,15 +223,35 @@ def _greedy(tree: SummaryTree, relevance: Relevance, chosen: Ints) -> Iterator[t
         tokens, gain = free.tokens(low, high), whole_gain
         if not tokens:
             continue
-        if free.taken[low:high].any():
-            gain = max(0.0, whole_gain - sum(part for a, b, part in taken if low <= a and b <= high))
+        touched = free.taken[low:high].any()
+        if touched or spread.share(low) < 1:
+            inside = sum(part for a, b, part in taken if low <= a and b <= high) if touched else 0.0
+            gain = max(0.0, whole_gain * spread.share(low) - inside)
             current = (-gain / (tokens + LABEL_TOKENS), node, whole_gain)
             if current[0] > density + 1e-12 and min(filter(None, (head, *again[:1])), default=current) < current:
                 heapq.heappush(again, current)
                 continue
         yield node, gain
         free.take(low, high)
+        spread.take(low)
         taken.append((low, high, gain))
+
+
+class _Spread:
+    """What a further passage of a file is worth where it is asked which files: one already says that it is among them."""
+
+    def __init__(self, tree: SummaryTree, relevance: Relevance) -> None:
+        self.file_of = tree.leaves.file
+        self.share_left = np.ones(len(tree.files))
+        self.factor = _SAME_FILE if relevance.question.wants_files and len(tree.files) > 1 else 1.0
+
+    def share(self, leaf: int) -> float:
+        """What a passage of the leaf's file is still worth."""
+        return float(self.share_left[self.file_of[leaf]])
+
+    def take(self, leaf: int) -> None:
+        """A passage of the leaf's file was taken."""
+        self.share_left[self.file_of[leaf]] *= self.factor
 
 
 class _Free:

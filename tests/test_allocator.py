@@ -182,3 +182,23 @@ def test_cover_of_nothing_is_the_root():
     tree = outline(chart())
     (only,) = cover(tree, ())
     assert (only.node, only.resolution) == (0, "coarse")
+
+
+def test_which_files_is_asked_of_all_of_them():
+    """Where it is asked which of several files, passages come from more of them before any is read twice over."""
+    clauses = {
+        "a.txt": "A royalty is due. The royalty is paid monthly. Royalty reports follow. Late royalty bears interest.",
+        "b.txt": "The royalty is nine percent of sales.",
+        "c.txt": "No royalty is owed on samples.",
+    }
+    parts = tuple(Document(name=name, text=f"{text}\n\n{long_text(30)}") for name, text in clauses.items())
+    tree = outline(Document(name="contracts", media="folder", parts=parts))
+
+    def files_of_the_first(count, question):
+        grants = expected_gain(tree, estimate(tree, question), 2_000).grants[:count]
+        return {int(tree.leaves.file[tree.nodes.low[grant.node]]) for grant in grants}
+
+    assert files_of_the_first(6, "Which of these contracts mention a royalty?") == {0, 1, 2}
+    spread = allocator._Spread(tree, estimate(tree, "When is the royalty paid?"))
+    spread.take(0)
+    assert spread.share(0) == 1
