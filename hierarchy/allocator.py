@@ -238,7 +238,7 @@ def _greedy(tree: SummaryTree, relevance: Relevance, chosen: Ints) -> Iterator[t
 
 
 class _Spread:
-    """What a further passage of a file is worth where it is asked which files: one already says that it is among them."""
+    """What a further passage of a file is worth where it is asked which files: one says already that it is one."""
 
     def __init__(self, tree: SummaryTree, relevance: Relevance) -> None:
         self.file_of = tree.leaves.file
