@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from documents import chart, documents, long_text
@@ -59,11 +61,12 @@ def test_no_policy_grants_more_than_there_is_or_a_leaf_twice(drawn, tokens, name
         assert 0 <= grant.gain <= 1
 
 
-@given(estimates(), st.integers(0, 300), st.integers(0, 300))
-def test_more_budget_never_loses_a_leaf(drawn, tokens, more):
+@given(estimates(), st.integers(0, 300), st.integers(0, 300), st.booleans())
+def test_more_budget_never_loses_a_leaf(drawn, tokens, more, wants_files):
     """The default policy is monotone: every leaf granted for a budget is granted for any larger one."""
     tree, relevance = drawn
     if tree is not None:
+        relevance = replace(relevance, question=Question(text="?", terms=(), wants_files=wants_files))
         few = leaves_of(expected_gain(tree, relevance, tokens))
         many = leaves_of(expected_gain(tree, relevance, tokens + more))
         assert set(few) <= set(many)

@@ -63,7 +63,8 @@ _TOPIC = re.compile(
 )
 _SENTENCE = re.compile(r"\.\s+[A-Z][a-z]+ [a-z]+ [a-z]|\b\d{1,2}\.\d{1,2}\b|\bARTICLE\b")
 _USELESS = re.compile(
-    r"(?:page|slide|sheet|seite)?\s*[\divxlc]*|(?:table of )?contents|index|page(?: no\.?| number)?|untitled.*"
+    r"(?:page|slide|sheet|seite)?\s*[\divxlc]*|(?:table of )?contents|.{0,40}\btable of contents|index"
+    r"|page(?: no\.?| number)?|untitled.*"
     r"|blank page"
     r"|back|top|cover(?: page)?|.*\.(?:docx?|pdf|indd|xlsx?)",
     re.IGNORECASE,

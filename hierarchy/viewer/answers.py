@@ -16,7 +16,7 @@ from rich.text import Text
 
 from hierarchy.answer import Answer
 from hierarchy.viewer.bars import COLOURS, Bar, Strip
-from hierarchy.viewer.text import one_line, pages, percent, plain, title, tokens
+from hierarchy.viewer.text import one_line, pages, percent, plain, probability, title, tokens
 
 __all__ = ["add_row", "answer_view", "bill", "block", "notes_view", "quotes", "receipt_view", "said", "unread_view"]
 
@@ -137,7 +137,7 @@ def unread_view(unread: Sequence[Mapping[str, Any]], most: int = 4) -> Renderabl
         named = Text(title(str(one["title"])), overflow="ellipsis", no_wrap=True)
         if several:
             named.append(f"  {one_line(str(one['source']))}", style="dim")
-        add_row(table, f"{one['relevance']:.2f}", named, pages(one.get("pages")), tokens(int(one["tokens"])))
+        add_row(table, probability(float(one["relevance"])), named, pages(one.get("pages")), tokens(int(one["tokens"])))
     rest = unread[most:]
     more = [Text(f"and {len(rest):,} more, {_sum(rest)}", style="dim")] if rest else []
     return block("Not read, most relevant first", table, *more)

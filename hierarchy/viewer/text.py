@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["one_line", "pages", "percent", "plain", "title", "tokens"]
+__all__ = ["one_line", "pages", "percent", "plain", "probability", "title", "tokens"]
 
 _TAB, _LINE_FEED = 0x09, 0x0A
 _DROPPED = [
@@ -37,6 +37,16 @@ def plain(text: str) -> str:
     """
     text = text.replace("\r\n", "\n").translate(_SAFE)
     return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate can't be written
+
+
+def probability(value: float) -> str:
+    """An estimate with two decimals; a small one isn't written as none at all.
+
+    Example:
+        >>> probability(0.553), probability(0.004), probability(0.0)
+        ('0.55', '<0.01', '0.00')
+    """
+    return "<0.01" if 0 < value < 0.005 else f"{value:.2f}"
 
 
 def one_line(text: str) -> str:

@@ -32,7 +32,7 @@ from hierarchy.events import (
 from hierarchy.trace import Trace
 from hierarchy.viewer.answers import add_row, bill, block, notes_view, quotes, receipt_view, said, unread_view
 from hierarchy.viewer.bars import Bar
-from hierarchy.viewer.text import one_line, pages, percent, title, tokens
+from hierarchy.viewer.text import one_line, pages, percent, probability, title, tokens
 
 __all__ = ["branches", "events_view", "grants_view", "trace_view"]
 
@@ -164,7 +164,7 @@ def _relevant(trace: Trace) -> RenderableType | None:
         return None
     table = _table("relevance", "node", "title")
     for branch in estimated.top[:_MOST_RELEVANT]:
-        add_row(table, f"{branch.relevance:.2f}", one_line(branch.node), _title(branch.title))
+        add_row(table, probability(branch.relevance), one_line(branch.node), _title(branch.title))
     return block("Looked most relevant", table)
 
 
@@ -270,7 +270,7 @@ def _reads(trace: Trace) -> RenderableType | None:
     for read in reads[:_MOST_READS]:
         place = f"{read.start:,}–{read.end:,}"
         page = "–" if read.page is None else str(read.page)
-        cells = (f"{read.tokens:,}", f"{read.relevance:.2f}", page, place, one_line(read.node))
+        cells = (f"{read.tokens:,}", probability(read.relevance), page, place, one_line(read.node))
         add_row(table, *cells, _title(read.source))
     rest = reads[_MOST_READS:]
     more = [Text(f"and {len(rest):,} more, {_tokens_of(rest)}", style="dim")] if rest else []
