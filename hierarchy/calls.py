@@ -68,13 +68,18 @@ class Outcome:
         text: The reply; empty if there is an error.
         usage: What was billed; None where nobody knows (the ledger then charges the reservation).
         error: Why there is no reply: a `BudgetError` if the call wasn't admitted, a `ModelError` if it failed.
-        cached: Whether the reply was taken from a journal and cost nothing.
+        cached: Whether the reply was taken from a store and cost nothing now. `usage` is what it cost when it was made.
+        retry_after_s: After how many seconds the call may be tried again: 0 where the provider named no time; None where
+            trying again makes no sense.
+        unbilled: Whether it is certain that nothing was billed: the provider wasn't reached, or turned the call away.
     """
 
     text: str = ""
     usage: Usage | None = None
     error: HierarchyError | None = None
     cached: bool = False
+    retry_after_s: float | None = None
+    unbilled: bool = False
 
 
 Steps = Generator[tuple[Request, ...], tuple[Outcome, ...], T]

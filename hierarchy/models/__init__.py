@@ -34,7 +34,12 @@ class Model(Protocol):
 
     **A model keeps no state between calls and may be called from several threads and tasks at once.** It never raises
     for trouble with a provider: that comes back as `Outcome.error`, with the usage if it is known. It sends
-    `Request.max_output_tokens` to the provider as a cap that includes reasoning.
+    `Request.max_output_tokens` to the provider as a cap that includes reasoning, and **makes one attempt**: whether to
+    try again is the engine's to say, since that costs budget and time.
+
+    A model may have more, which the engine looks for: `streams`, True if `complete` and `acomplete` also take
+    `on_text`, a function that is handed pieces of the reply as they come; `context_tokens`, the longest prompt that it
+    takes; `reasoning_tokens`, what to allow beside a reply for thinking that nobody gets to see.
     """
 
     @property
