@@ -20,12 +20,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hierarchy.errors import InputError
-from hierarchy.templates.replies import parse_reply
+from hierarchy.templates.replies import parse_list, parse_reply
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["TEMPLATES", "Rendered", "Template", "Variable", "parse_reply", "render"]
+__all__ = ["TEMPLATES", "Rendered", "Template", "Variable", "parse_list", "parse_reply", "render"]
 
 # In a wheel the templates lie within the package, in a checkout (and so in an editable install) beside it.
 _PACKAGE = Path(__file__).parent.parent
@@ -36,7 +36,7 @@ _REQUIRED = object()
 
 # A tag of ours, or what a model might take for one: blanks and characters of no width don't tell them apart.
 _BLANK = "[\\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
-_TAG = re.compile(f"[<\uff1c](?={_BLANK}/?{_BLANK}(?:passages|[0-9]+{_BLANK}[>\uff1e]))", re.IGNORECASE)
+_TAG = re.compile(f"[<\uff1c](?={_BLANK}/?{_BLANK}(?:passages|notes|reply|[0-9]+{_BLANK}[>\uff1e]))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,19 +102,48 @@ _PASSAGES = Variable(
         Variable(name="context", default="", data=True),
     ),
 )
+# A line that holds for all passages, such as currency, unit and fiscal year end.
+_DEFAULTS = Variable(name="defaults", default="", data=True)
 _QUESTION = Variable(name="question")
+# What kind of document it is, in words of ours; never text of its own.
+_DOCUMENT = Variable(name="document")
+# Tokens that are left for another round; 0 if there will be none.
+_LEFT = Variable(name="left", kind=(int,), default=0)
+_NOTES = Variable(
+    name="notes",
+    kind=(Sequence,),
+    default=(),
+    items=(Variable(name="title", data=True), Variable(name="text", data=True)),
+)
+_ANSWER = ("answer", "quotes", "missing")
 
 TEMPLATES: Mapping[str, Template] = MappingProxyType(
     {
         template.name: template
         for template in (
             Template(
-                name="compose",
-                # `defaults`: a line that holds for all passages, such as currency, unit and fiscal year end.
-                variables=(_QUESTION, _PASSAGES, Variable(name="defaults", default="", data=True)),
-                reply=("answer", "quotes", "missing"),
+                name="route", variables=(_QUESTION, _DOCUMENT), reply=("terms", "needs", "kind", "questions")
             ),
-            Template(name="refine", variables=(_QUESTION, _PASSAGES), reply=("quotes", "ids")),
+            Template(name="route_lean", variables=(_QUESTION, _DOCUMENT), reply=("terms",)),
+            Template(name="refine", variables=(_QUESTION, _PASSAGES, _DEFAULTS), reply=("quotes", "ids")),
+            # `words`: the most that the summary may have.
+            Template(name="summarise", variables=(_PASSAGES, _DEFAULTS, Variable(name="words", kind=(int,))), reply=()),
+            Template(name="compose", variables=(_QUESTION, _PASSAGES, _DEFAULTS, _NOTES, _LEFT), reply=_ANSWER),
+            Template(
+                name="follow_up",
+                # `kept`: how many passages were quoted before. `missing`: what the model said it lacked.
+                variables=(
+                    _QUESTION,
+                    _PASSAGES,
+                    _DEFAULTS,
+                    _LEFT,
+                    Variable(name="kept", kind=(int,)),
+                    Variable(name="missing", data=True),
+                ),
+                reply=_ANSWER,
+            ),
+            # `form`: what was asked for. `reply`: what came instead.
+            Template(name="repair", variables=(Variable(name="form"), Variable(name="reply", data=True)), reply=()),
         )
     }
 )

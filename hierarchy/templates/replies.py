@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hierarchy.errors import OutputInvalid
 
-__all__ = ["parse_reply"]
+__all__ = ["parse_list", "parse_reply"]
 
 # All fields that any prompt asks for, by the shape they are brought into.
-_TEXTS = ("answer", "missing")
-_LISTS = ("quotes", "ids")
+_TEXTS = ("answer", "missing", "kind")
+_LISTS = ("quotes", "ids", "terms", "needs", "questions")
 _FIELDS = (*_TEXTS, *_LISTS)
 
 _THINKING = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _BARE = re.compile(r"[^\s,:{}\[\]\"']+")
+_LINE = re.compile(r"[\n;]+|,\s*(?=[\"“])")
+_LIST_MARK = re.compile(r"^\s*(?:[-*•–]+|\(?\d{1,2}[.)](?=\s)|```\w*|terms\s*:)\s*", re.IGNORECASE)
+_AROUND = " \t\r\"'“”‘’`*,."
 _NEXT = re.compile(r"\s*(\S?)")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
@@ -45,9 +48,9 @@ def parse_reply(text: str, *, fields: Sequence[str] = ()) -> dict[str, Any]:
 
     Args:
         text: The reply.
-        fields: The fields that were asked for (`Template.reply`). Each is then present and of its shape: `answer` and
-            `missing` are text, `quotes` a list of `{"source": int, "text": str}` (source 0 where the model gave none),
-            `ids` a list of text. Entries that can't be brought into shape are dropped.
+        fields: The fields that were asked for (`Template.reply`). Each is then present and of its shape: `answer`,
+            `missing` and `kind` are text, `quotes` a list of `{"source": int, "text": str}` (source 0 where the model gave none),
+            the other lists are of text. Entries that can't be brought into shape are dropped.
 
     Raises:
         OutputInvalid: There is no object, or none of the fields is in it. Says what was found.
@@ -68,6 +71,27 @@ def parse_reply(text: str, *, fields: Sequence[str] = ()) -> dict[str, Any]:
             "Ask again, or use a model that follows the form.",
         )
     return _shaped(best, fields) if fields else best
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    r"""Read a list in a model's reply: entries on lines of their own or between semicolons, or a JSON list.
+
+    Bullets, numbers, quotation marks and code fences are left out, as are repetitions.
+
+    Example:
+        >>> parse_list('1. "quick assets"\n- inventories\n')
+        ('quick assets', 'inventories')
+    """
+    text = _THINKING.sub(" ", text)
+    entries: Iterable[Any] = _LINE.split(text)
+    if (at := text.find("[")) >= 0:
+        try:
+            found = _Reader(text, at).value()
+        except OutputInvalid:
+            found = None
+        entries = found if isinstance(found, list) and found else entries
+    plain = (_LIST_MARK.sub("", entry).strip(_AROUND) for entry in entries if isinstance(entry, str))
+    return tuple(dict.fromkeys(entry for entry in plain if entry))
 
 
 def _known(found: dict[str, Any], wanted: Sequence[str]) -> int:
