@@ -22,11 +22,22 @@ from hierarchy.relevance.formula import passage_relevance
 from hierarchy.relevance.index import Index
 from hierarchy.relevance.learned import Scored, learned_relevance
 from hierarchy.relevance.lexicon import built_in, expand
-from hierarchy.relevance.question import Question, parse
+from hierarchy.relevance.question import Question, Routing, parse, routed
 from hierarchy.segments import LeafKind
 from hierarchy.tree import Ints, SummaryTree
 
-__all__ = ["Candidates", "Forest", "Index", "Question", "Relevance", "describe_question", "estimate", "parse"]
+__all__ = [
+    "Candidates",
+    "Forest",
+    "Index",
+    "Question",
+    "Relevance",
+    "Routing",
+    "describe_question",
+    "estimate",
+    "parse",
+    "routed",
+]
 
 Floats = NDArray[np.float64]
 
