@@ -1,4 +1,4 @@
-"""The composer: one call that answers from the evidence, and the checks that make its reply an answer.
+"""The composer: a call that answers from the evidence, and the checks that make its reply an answer.
 
 Every quote is looked up in the passages that were shown; what doesn't stand there is dropped and noted. If the reply
 can't be had or read, the best sentences of the evidence stand in for it; if the evidence doesn't hold the answer, the
@@ -9,6 +9,7 @@ Doesn't know how evidence is found (`refiner`), models, or the ledger.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -30,15 +31,55 @@ from hierarchy.terms import terms
 from hierarchy.tokens import Counter, count_tokens
 from hierarchy.tree import SummaryTree
 
-__all__ = ["SHORT_REPLY_TOKENS", "compose", "minimum_tokens", "overhead", "passage_variables", "prompt_tokens"]
+__all__ = ["SHORT_REPLY_TOKENS", "Note", "Turn", "compose", "minimum_tokens", "overhead", "passage_variables", "prompt_tokens"]
 
 # The smallest evidence and the smallest reply that make an answer: a sentence or two with its label, and its quotation.
 _SHORT_PASSAGE_TOKENS, SHORT_REPLY_TOKENS = 96, 96
 # Where no answer could be composed, at most so many sentences of the evidence stand in for it.
 _STAND_IN_SENTENCES = 4
 _SHOWN_CHARACTERS = 90
+# A reply that was all thinking is asked for again at so many times its cap. No token is longer than so many characters,
+# but for a few; a provider that sends more than it was asked for is cut.
+_MORE_OUTPUT, _CHARACTERS_PER_TOKEN = 3, 16
+# A reply of fewer words than this holds nothing to bring into form.
+_WORD, _WORDS_WORTH_MENDING = re.compile(r"\w+"), 3
+# What the form of a reply costs beside its words.
+_FORM_TOKENS = 60
 # Only so much of an unread part's relevance is worth a sentence.
 _WORTH_MENTIONING = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a model wrote about a part of the document that isn't shown itself: to be used, but no proof."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What a prompt says beside the question and the passages.
+
+    Attributes:
+        left_tokens: What is left for another round; 0 if there will be none, and the model is told so.
+        notes: Summaries of parts that aren't shown.
+        missing: What the model missed in the round before; a prompt with it follows up.
+        kept: How many of the passages, the first ones, it had quoted then.
+    """
+
+    left_tokens: int = 0
+    notes: tuple[Note, ...] = ()
+    missing: str = ""
+    kept: int = 0
+
+    @property
+    def stage(self) -> str:
+        """The template, and the line of the bill."""
+        return "follow_up" if self.missing else "compose"
+
+
+_ONLY = Turn()
 
 
 def compose(
@@ -51,10 +92,12 @@ def compose(
     max_output_tokens: int,
     count: Counter = count_tokens,
     folder: Path | str | None = None,
+    turn: Turn = _ONLY,
 ) -> Steps[Answer]:
     """Answer from the evidence, with quotes.
 
-    Yields one request, or none where there is no evidence or none of it fits.
+    Yields one request, or none where there is no evidence or none of it fits. A reply that can't be read is repaired by
+    one further call; one that was all hidden thinking is asked for once more, at a higher cap.
 
     Args:
         tree: The tree that the evidence is from.
@@ -66,39 +109,42 @@ def compose(
         max_output_tokens: The most that the reply may count.
         count: The counter of the model that answers.
         folder: Prompts that override the shipped ones.
+        turn: What else the prompt says.
 
     Returns:
         The answer with its receipt; the engine adds what it cost.
     """
-    shown, prompt, variables = _fitting(
-        tree, question, evidence, relevance, max_input_tokens=max_input_tokens, count=count, folder=folder
-    )
-    desk = _Desk(tree=tree, question=question, evidence=shown, relevance=relevance)
+    desk = _Desk(tree=tree, question=question, evidence=evidence, relevance=relevance)
+    paper = _Paper(tree=tree, question=question, relevance=relevance, count=count, folder=folder, turn=turn)
+    shown, prompt, variables = _fitting(paper, evidence, max_input_tokens)
+    desk = replace(desk, evidence=shown)
     if prompt is None:
         return desk.abstention()
     request = Request(
-        stage="compose",
+        stage=turn.stage,
         prompt=prompt.text,
         max_output_tokens=max_output_tokens,
         template=prompt.template_key,
         variables=variables,
     )
-    (outcome,) = yield (request,)
     try:
-        reply = _reply(outcome)
+        reply, notes = yield from _understood(request, count, folder)
     except HierarchyError as error:
         return desk.stand_in(error, max_output_tokens, count)
-    return desk.answer(reply)
+    answer = desk.answer(reply)
+    return replace(answer, notes=(*notes, *answer.notes)) if notes else answer
 
 
 def overhead(question: str, count: Counter = count_tokens, folder: Path | str | None = None) -> int:
-    """Tokens of the prompt with the question and no passage."""
-    return count(render("compose", {"question": question, "passages": []}, folder=folder).text)
+    """Tokens of the prompt with the question and no passage, in its longer form."""
+    variables = {"question": question, "passages": [], "left": 100_000}
+    return count(render("compose", variables, folder=folder).text)
 
 
 def minimum_tokens(question: str, count: Counter = count_tokens, folder: Path | str | None = None) -> int:
     """The smallest budget for any answer: the prompt's own tokens, a short passage, and a short reply."""
-    return overhead(question, count, folder) + _SHORT_PASSAGE_TOKENS + SHORT_REPLY_TOKENS
+    bare = count(render("compose", {"question": question, "passages": []}, folder=folder).text)
+    return bare + _SHORT_PASSAGE_TOKENS + SHORT_REPLY_TOKENS
 
 
 def prompt_tokens(
@@ -108,56 +154,57 @@ def prompt_tokens(
     relevance: Relevance,
     count: Counter = count_tokens,
     folder: Path | str | None = None,
+    turn: Turn = _ONLY,
 ) -> int:
     """What the prompt with all of the evidence counts, headings and labels included."""
-    return count(_prompt(tree, question, evidence.passages, relevance, folder)[0].text)
+    paper = _Paper(tree=tree, question=question, relevance=relevance, count=count, folder=folder, turn=turn)
+    return count(paper.prompt(evidence.passages)[0].text)
 
 
 # -- the prompt --------------------------------------------------------------------------------------------------------
 
 
-def _fitting(
-    tree: SummaryTree,
-    question: str,
-    evidence: Evidence,
-    relevance: Relevance,
-    *,
-    max_input_tokens: int,
-    count: Counter,
-    folder: Path | str | None,
-) -> tuple[Evidence, Rendered | None, dict[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Paper:
+    """What a prompt is written from, passages apart."""
+
+    tree: SummaryTree
+    question: str
+    relevance: Relevance
+    count: Counter
+    folder: Path | str | None
+    turn: Turn
+
+    def prompt(self, passages: Sequence[Passage], *, labelled: bool = True) -> tuple[Rendered, dict[str, Any]]:
+        """The prompt with these passages, and what it was rendered from."""
+        shown = numbered(self.tree, self.relevance, passages)
+        if not labelled:
+            shown = [{**passage, "heading": "", "page": None, "context": ""} for passage in shown]
+        variables = {
+            "question": self.question,
+            "passages": shown,
+            "defaults": _defaults(self.tree, passages) if labelled else "",
+            "left": self.turn.left_tokens,
+            "notes": [{"title": note.title, "text": note.text} for note in self.turn.notes],
+            "missing": self.turn.missing,
+            "kept": self.turn.kept,
+        }
+        return render(self.turn.stage, variables, folder=self.folder), variables
+
+
+def _fitting(paper: _Paper, evidence: Evidence, most: int) -> tuple[Evidence, Rendered | None, dict[str, Any]]:
     """The evidence that fits, the prompt that shows it, and what that was rendered from; no prompt if none does."""
     for labelled in (True, False):  # where not even one labelled sentence fits, one without labels may
-        passages = evidence.passages
+        passages, kept = evidence.passages, paper.turn.kept
         while passages:
-            prompt, variables = _prompt(tree, question, passages, relevance, folder, labelled=labelled)
-            size = count(prompt.text)
-            if size <= max_input_tokens:
+            prompt, variables = replace(paper, turn=replace(paper.turn, kept=kept)).prompt(passages, labelled=labelled)
+            size = paper.count(prompt.text)
+            if size <= most:
                 return _trimmed(evidence, passages), prompt, variables
             # Labels go with the passages that go: text is cut in proportion, so as not to cut more than is needed.
-            excess = (size - max_input_tokens) * sum(passage.tokens for passage in passages) // size
-            passages = _without_least(tree, relevance, passages, max(1, excess))
+            excess = (size - most) * sum(passage.tokens for passage in passages) // size
+            passages, kept = _without_least(paper, passages, max(1, excess), kept)
     return _trimmed(evidence, ()), None, {}
-
-
-def _prompt(
-    tree: SummaryTree,
-    question: str,
-    passages: Sequence[Passage],
-    relevance: Relevance,
-    folder: Path | str | None,
-    *,
-    labelled: bool = True,
-) -> tuple[Rendered, dict[str, Any]]:
-    shown = numbered(tree, relevance, passages)
-    if not labelled:
-        shown = [{**passage, "heading": "", "page": None, "context": ""} for passage in shown]
-    variables = {
-        "question": question,
-        "passages": shown,
-        "defaults": _defaults(tree, passages) if labelled else "",
-    }
-    return render("compose", variables, folder=folder), variables
 
 
 def _defaults(tree: SummaryTree, passages: Sequence[Passage]) -> str:
@@ -168,14 +215,16 @@ def _defaults(tree: SummaryTree, passages: Sequence[Passage]) -> str:
 
 
 def _without_least(
-    tree: SummaryTree, relevance: Relevance, passages: Sequence[Passage], tokens: int
-) -> tuple[Passage, ...]:
+    paper: _Paper, passages: Sequence[Passage], tokens: int, first: int
+) -> tuple[tuple[Passage, ...], int]:
     """The passages without at least so many tokens of the least relevant; of equals the last go first.
 
-    A passage is cut leaf by leaf at its end, or at its beginning where the leaf there is the less relevant.
+    A passage is cut leaf by leaf at its end, or at its beginning where the leaf there is the less relevant. Those that
+    were quoted before, the `first`, go last of all; how many of them are left is returned, too.
     """
+    tree, relevance = paper.tree, paper.relevance
     kept = dict(enumerate(passages))
-    for index in sorted(kept, key=lambda index: (passages[index].relevance, -index)):
+    for index in sorted(kept, key=lambda index: (index < first, passages[index].relevance, -index)):
         if tokens <= 0:
             break
         whole = kept.pop(index)
@@ -188,7 +237,7 @@ def _without_least(
         if low < high:
             kept[index] = passage_of(tree, relevance, low, high)
         tokens -= whole.tokens - int(tree.leaf_edges[high] - tree.leaf_edges[low])
-    return tuple(kept[index] for index in sorted(kept))
+    return tuple(kept[index] for index in sorted(kept)), sum(index < first for index in kept)
 
 
 def _trimmed(evidence: Evidence, passages: Sequence[Passage]) -> Evidence:
@@ -207,10 +256,60 @@ def _trimmed(evidence: Evidence, passages: Sequence[Passage]) -> Evidence:
 # -- the reply ---------------------------------------------------------------------------------------------------------
 
 
-def _reply(outcome: Outcome) -> dict[str, Any]:
+_FORM = '{"answer": "…", "quotes": [{"source": passage number, "text": "…"}], "missing": ""}'
+_FIELDS = ("answer", "quotes", "missing")
+
+
+def _understood(
+    request: Request, count: Counter, folder: Path | str | None
+) -> Steps[tuple[dict[str, Any], tuple[str, ...]]]:
+    """The reply to a request, read; with one more call where it can't be read or was all thinking.
+
+    Raises:
+        HierarchyError: There is no reply that can be read.
+    """
+    (outcome,) = yield (request,)
+    notes: tuple[str, ...] = ()
+    if _thought_only(request, outcome):
+        notes = ("The model spent its reply on thinking, so it was asked again with a higher cap.",)
+        request = replace(request, max_output_tokens=request.max_output_tokens * _MORE_OUTPUT)
+        (outcome,) = yield (request,)
+    text = outcome.text[: request.max_output_tokens * _CHARACTERS_PER_TOKEN]
+    try:
+        return _reply(outcome, text), notes
+    except OutputInvalid as invalid:
+        if outcome.error or notes or len(_WORD.findall(text)) < _WORDS_WORTH_MENDING:
+            raise
+        (mended,) = yield (_repair(request, text, count, folder),)
+        try:
+            reply = _reply(mended, mended.text)
+        except HierarchyError as error:
+            raise invalid from error
+        return reply, ("The model's reply was brought into form by a further call.",)
+
+
+def _thought_only(request: Request, outcome: Outcome) -> bool:
+    """Whether the model used up its reply without saying anything."""
+    if not isinstance(outcome.error, OutputInvalid) and (outcome.error or outcome.text.strip()):
+        return False
+    return outcome.usage is not None and outcome.usage.output_tokens >= 0.9 * request.max_output_tokens
+
+
+def _repair(request: Request, text: str, count: Counter, folder: Path | str | None) -> Request:
+    prompt = render("repair", {"form": _FORM, "reply": text}, folder=folder)
+    return Request(
+        stage="repair",
+        prompt=prompt.text,
+        max_output_tokens=min(request.max_output_tokens, count(text) + _FORM_TOKENS),
+        template=prompt.template_key,
+        variables={"form": _FORM, "reply": text},
+    )
+
+
+def _reply(outcome: Outcome, text: str) -> dict[str, Any]:
     if outcome.error:
         raise outcome.error
-    reply = parse_reply(outcome.text, fields=("answer", "quotes", "missing"))
+    reply = parse_reply(text, fields=_FIELDS)
     if reply.get("truncated") and not reply["answer"].strip() and not reply["missing"].strip():
         raise OutputInvalid("The reply was cut off before it said anything.", "Allow a longer reply.")
     return reply

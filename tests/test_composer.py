@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from test_planner import built
 
 from hierarchy import composer
+from hierarchy.budget import Usage
 from hierarchy.calls import Outcome
-from hierarchy.composer import compose, minimum_tokens, overhead, prompt_tokens
+from hierarchy.composer import Turn, compose, minimum_tokens, overhead, prompt_tokens
 from hierarchy.document import Document, Section, Span
 from hierarchy.errors import BudgetError, Unavailable
 from hierarchy.evidence import Evidence, numbered, passages_of, runs_of
@@ -43,9 +44,11 @@ def start(tree, question, evidence, *, most=4_000, output=300, **options):
 
 
 def finish(steps, reply):
-    """The answer once the call is answered, by text or outcome."""
+    """The answer once the call is answered, by text or outcome; a call to repair the reply is answered alike."""
+    outcome = reply if isinstance(reply, Outcome) else Outcome(text=reply)
     with pytest.raises(StopIteration) as stop:
-        steps.send((reply if isinstance(reply, Outcome) else Outcome(text=reply),))
+        if steps.send((outcome,))[0].stage == "repair":
+            steps.send((outcome,))
     return stop.value.value
 
 
@@ -200,6 +203,45 @@ def test_an_instruction_in_the_document_changes_nothing_but_the_words():
     answer = finish(steps, said("HACKED", [(1, "The dose was HACKED.")]))
     assert answer.confidence == 0
     assert answer.citations == ()
+
+
+def test_a_reply_out_of_form_is_repaired_once():
+    """By a call that shows the reply alone; what it says then counts, and a note tells of it."""
+    tree = outline(chart())
+    steps, _ = start(tree, QUESTION, evidence_of(tree, estimate(tree, QUESTION), "INR"))
+    (repair,) = steps.send((Outcome(text="The INR was 1.2, as the table says."),))
+    assert (repair.stage, "The INR was 1.2, as the table says." in repair.prompt) == ("repair", True)
+    assert "| INR" not in repair.prompt
+    answer = finish(steps, said("1.2", [(1, "| INR | 4.8 | 1.2 |")]))
+    assert (answer.text, len(answer.citations)) == ("1.2", 1)
+    assert "brought into form" in answer.notes[0]
+
+
+def test_a_reply_that_was_all_thinking_is_asked_for_again_with_a_higher_cap():
+    """Once; a second such reply leaves the best sentences."""
+    for second, partial in ((said("1.2", [(1, "| INR | 4.8 | 1.2 |")]), False), ("", True)):
+        tree = outline(chart())
+        steps, first = start(tree, QUESTION, evidence_of(tree, estimate(tree, QUESTION), "INR"), output=100)
+        (again,) = steps.send((Outcome(text="", usage=Usage(input_tokens=300, output_tokens=100, calls=1)),))
+        assert (again.prompt, again.max_output_tokens) == (first.prompt, 300)
+        answer = finish(steps, Outcome(text=second, usage=Usage(input_tokens=300, output_tokens=300, calls=1)))
+        assert answer.partial is partial
+        assert any("thinking" in note or "stand in" in note for note in answer.notes)
+
+
+def test_a_follow_up_shows_what_was_quoted_before_first_and_says_what_was_missing():
+    """The passages quoted before go last of all when the prompt is too long."""
+    tree = outline(chart())
+    evidence = evidence_of(tree, estimate(tree, QUESTION), "INR", "Apixaban")
+    turn = Turn(missing="INR of 3 May", kept=1, left_tokens=700)
+    steps, request = start(tree, QUESTION, evidence, turn=turn)
+    assert request.stage == "follow_up"
+    assert "INR of 3 May" in request.prompt
+    assert "700" in request.prompt
+    short = count_tokens(request.prompt) - evidence.passages[-1].tokens
+    _, shorter = start(tree, QUESTION, evidence, turn=turn, most=short)
+    assert evidence.passages[0].text in shorter.prompt
+    assert finish(steps, said("1.2", [(1, "| INR | 4.8 | 1.2 |")])).citations
 
 
 @given(
