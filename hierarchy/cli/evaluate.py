@@ -12,6 +12,7 @@ from hierarchy.cli import console
 from hierarchy.cli.arena import compare, cost, report, show_notes, show_rows
 from hierarchy.cli.exits import Exit
 from hierarchy.cli.fit import fit
+from hierarchy.cli.gym import gym
 from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
@@ -159,5 +160,5 @@ def _summary(done: Run) -> str:
     return f"{done.written:,} predictions written to {done.out}{kept}; {done.timings.total_s:,.1f} s of CPU."
 
 
-for command in (compare, report, cost, fit):
+for command in (compare, report, cost, fit, gym):
     evaluate.add_command(command)
