@@ -201,12 +201,12 @@ def _regret(
             at = int(read_along(task.tree, policy(task.tree, task.relevance, tokens), tokens, label_tokens) @ place)
             regrets.over_budget += int(costs[at] > tokens)
             if best > 1e-9:
-                regret = max(0.0, 1 - float(known[at]) / best)
+                regret = 1 - float(known[at]) / best
                 regrets.by_known[name, task.estimate].append(regret)
                 if task.estimate == "noisy":
                     regrets.by_form[name, task.form].append(regret)
             if promised > 1e-9:
-                regrets.by_believed[name, task.estimate].append(max(0.0, 1 - float(believed[at]) / promised))
+                regrets.by_believed[name, task.estimate].append(1 - float(believed[at]) / promised)
 
 
 def regret_tables(regrets: Regrets) -> tuple[Table, Table]:

@@ -157,8 +157,8 @@ def _document(generator: np.random.Generator, name: str, leaves: int) -> Documen
         text += "\n" if table else "\n\n"
         left -= size
         until_section -= size
-    ends = [*(start for start, _ in sections[1:]), len(text)]
-    spans = (Section(title=title, span=Span(start, end)) for (start, title), end in zip(sections, ends, strict=True))
+    edges = [*(start for start, _ in sections), len(text)]
+    spans = (Section(title=title, span=Span(*edges[at : at + 2])) for at, (_, title) in enumerate(sections))
     return Document(name=name, text=text, sections=tuple(spans), rows=tuple(rows))
 
 
