@@ -1,0 +1,206 @@
+"""Chat models of LangChain, as they are: any `BaseChatModel` instance becomes a model here.
+
+LangChain has no one word for the cap on output, so it is looked up among the fields of the model's class. Where none is
+known the cap isn't sent: **the ledger still reserves it, and a reply beyond it is an overdraft**, recorded as such. A
+chat model's own retries are its own as well; set its `max_retries` to 0, or calls may be billed that nobody here sees.
+
+langchain_core is never imported here: whoever has a chat model has imported it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hierarchy.calls import Outcome, Request
+from hierarchy.errors import InputError, OutputInvalid, Unavailable
+from hierarchy.models import catalogue
+from hierarchy.models.failures import Caller, failed, said
+from hierarchy.models.fuse import check_fuse
+from hierarchy.models.replies import Reply
+from hierarchy.models.vocabulary import OTHER_MARGIN, REASONING_TOKENS, counter_of
+from hierarchy.tokens import Counter
+
+__all__ = ["ChatModel", "is_chat_model"]
+
+# What the integrations call the cap on output, the commonest first: OpenAI and most others, Google, Ollama, local ones.
+_CAPS = (
+    "max_tokens",
+    "max_output_tokens",
+    "max_completion_tokens",
+    "num_predict",
+    "max_new_tokens",
+    "max_tokens_to_sample",
+)
+_ENDINGS = ("finish_reason", "stop_reason", "done_reason")
+
+
+class ChatModel:
+    """A LangChain chat model.
+
+    Args:
+        chat: Any instance of a `BaseChatModel`.
+        name: Its name in traces and keys; by default what it says of itself, spelled as litellm would.
+        margin: By how much it may count prompts higher than tiktoken, before any bill was seen.
+        cap: The argument of its calls that caps output; by default found among its fields, if it has one of the usual.
+        reasoning_tokens: What to allow beside a reply for hidden thinking; by default as for a `ProviderModel`.
+
+    Raises:
+        InputError: It is no chat model.
+
+    Attributes:
+        name, margin, reasoning_tokens: As above.
+        cap: What the cap is sent as; empty if it isn't.
+        count: tiktoken's vocabulary for its family.
+        context_tokens: The longest input that it takes; None if not known.
+        streams: It does; a chat model that can't hands over its reply in one piece.
+    """
+
+    streams = True
+
+    def __init__(
+        self,
+        chat: Any,
+        *,
+        name: str | None = None,
+        margin: float = OTHER_MARGIN,
+        cap: str | None = None,
+        reasoning_tokens: int | None = None,
+    ) -> None:
+        if not is_chat_model(chat):
+            raise InputError(f"{chat!r} is no chat model of LangChain.", "Give an instance of a BaseChatModel.")
+        self._chat = chat
+        self.name = name or _name_of(chat)
+        self.margin = margin
+        self.count: Counter = counter_of(self.name)
+        self._field = cap is None
+        fields: Mapping[str, Any] = type(chat).model_fields
+        self.cap = next((word for word in _CAPS if word in fields), "") if cap is None else cap
+        self._entry = catalogue.entry_of(self.name)
+        self.context_tokens: int | None = self._entry.get("max_input_tokens")
+        unasked = REASONING_TOKENS if catalogue.reasons(self.name, self._entry) else 0
+        self.reasoning_tokens = unasked if reasoning_tokens is None else reasoning_tokens
+
+    def __repr__(self) -> str:
+        """Without what the chat model holds."""
+        return f"ChatModel({self.name!r})"
+
+    def price(self, input_tokens: int, output_tokens: int) -> float | None:
+        """As `Model.price`."""
+        return self._cost(input_tokens, output_tokens, 0)
+
+    def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Outcome:
+        """As `Model.complete`; `on_text` is handed the reply's text piece by piece, as it comes."""
+        check_fuse(self.name)
+        reply = Reply(on_text)
+        try:
+            chat, arguments = self._capped(request)
+            if on_text is None:
+                _end(reply, chat.invoke(request.prompt, **arguments), whole=True)
+            else:
+                gathered = None
+                for chunk in chat.stream(request.prompt, **arguments):
+                    gathered = _joined(gathered, chunk, reply)
+                _end(reply, gathered)
+        except Exception as error:  # noqa: BLE001 - whatever an integration raises is an outcome
+            return self._failed(error)
+        return reply.outcome(self.name, self._cost)
+
+    async def acomplete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Outcome:
+        """As `complete`, without blocking other tasks as far as the chat model can."""
+        check_fuse(self.name)
+        reply = Reply(on_text)
+        try:
+            chat, arguments = self._capped(request)
+            if on_text is None:
+                _end(reply, await chat.ainvoke(request.prompt, **arguments), whole=True)
+            else:
+                gathered = None
+                async for chunk in chat.astream(request.prompt, **arguments):
+                    gathered = _joined(gathered, chunk, reply)
+                _end(reply, gathered)
+        except Exception as error:  # noqa: BLE001 - whatever an integration raises is an outcome
+            return self._failed(error)
+        return reply.outcome(self.name, self._cost)
+
+    def _capped(self, request: Request) -> tuple[Any, dict[str, Any]]:
+        """The chat model and the arguments that cap its output.
+
+        A field is set on a copy: all integrations read their fields, and some ignore or refuse the same as an argument.
+        """
+        if not self.cap:
+            return self._chat, {}
+        if self._field:
+            return self._chat.model_copy(update={self.cap: request.max_output_tokens}), {}
+        return self._chat, {self.cap: request.max_output_tokens}
+
+    def _cost(self, input_tokens: int, output_tokens: int, cached_tokens: int) -> float | None:
+        return catalogue.price(self.name, self._entry, input_tokens, output_tokens, cached_tokens)
+
+    def _failed(self, error: Exception) -> Outcome:
+        outcome = failed(Caller(model=self.name), error)
+        if isinstance(outcome.error, OutputInvalid):  # Nothing known: an integration's own words are all there is.
+            return Outcome(error=Unavailable(f"{self.name} failed: {said(error)}", "See how it is set up."))
+        return outcome
+
+
+def is_chat_model(value: object) -> bool:
+    """Whether a value is a chat model of LangChain. Nothing is imported: without its module there is no instance."""
+    module = sys.modules.get("langchain_core.language_models.chat_models")
+    kind = getattr(module, "BaseChatModel", None)
+    return kind is not None and isinstance(value, kind)
+
+
+def _name_of(chat: Any) -> str:
+    """What it says of itself: provider and model, as litellm spells them."""
+    described = chat._get_ls_params()
+    provider = str(described.get("ls_provider") or "").lower()
+    named = (getattr(chat, word, None) for word in ("model_name", "model", "model_id", "deployment_name"))
+    model = described.get("ls_model_name") or next((name for name in named if isinstance(name, str)), "")
+    model = str(model).removeprefix("models/")
+    return f"{provider}/{model}" if provider and model else model or provider or type(chat).__name__
+
+
+def _joined(gathered: Any, chunk: Any, reply: Reply) -> Any:
+    _take(reply, chunk)
+    return chunk if gathered is None else gathered + chunk
+
+
+def _end(reply: Reply, message: Any, *, whole: bool = False) -> None:
+    """Read how a message ended and what it cost; also its text, if it came whole."""
+    if message is None:
+        return
+    if whole:
+        _take(reply, message)
+    told: Mapping[str, Any] = getattr(message, "response_metadata", None) or {}
+    reply.finish_reason = str(next((told[word] for word in _ENDINGS if told.get(word)), "")).lower()
+    reply.refusal = str((getattr(message, "additional_kwargs", None) or {}).get("refusal") or "")
+    reply.report = _report(getattr(message, "usage_metadata", None)) or told.get("token_usage")
+
+
+def _take(reply: Reply, message: Any) -> None:
+    """Read the text of a message: a string, or a list of blocks of which some are text and some are thoughts."""
+    content = message.content
+    reply.add("", (getattr(message, "additional_kwargs", None) or {}).get("reasoning_content"))
+    for block in [content] if isinstance(content, str) else content:
+        if isinstance(block, str):
+            reply.add(block)
+        elif block.get("type") in {"text", None}:
+            reply.add(block.get("text"))
+        else:
+            reply.add("", next((block[word] for word in ("reasoning", "thinking") if block.get(word)), ""))
+
+
+def _report(usage: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """LangChain's figures in OpenAI's form."""
+    if not usage:
+        return None
+    read, written = usage.get("input_token_details") or {}, usage.get("output_token_details") or {}
+    return {
+        "prompt_tokens": usage.get("input_tokens"),
+        "completion_tokens": usage.get("output_tokens"),
+        "total_tokens": usage.get("total_tokens"),
+        "prompt_tokens_details": {"cached_tokens": read.get("cache_read")},
+        "completion_tokens_details": {"reasoning_tokens": written.get("reasoning")},
+    }
