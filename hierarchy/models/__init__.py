@@ -2,30 +2,62 @@
 
 A model is anything with the few members of `Model`; nothing is registered or inherited. `ExtractiveModel` is built in
 and needs no key, server or network. `FunctionModel` and `ScriptedModel` are for tests, and `forbid_calls` makes sure
-that a test calls no provider.
+that a test calls no provider. `ProviderModel` calls any provider by way of litellm, `ChatModel` wraps LangChain's.
 
 Doesn't know stages, templates or the ledger.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from hierarchy.calls import Outcome, Request
+from hierarchy.errors import InputError
+from hierarchy.models.chat import ChatModel, is_chat_model
 from hierarchy.models.extractive import ExtractiveModel
 from hierarchy.models.fuse import CallsForbidden, check_fuse, forbid_calls
+from hierarchy.models.provider import ProviderModel
 from hierarchy.models.scripted import FunctionModel, ScriptedModel
 from hierarchy.tokens import Counter
 
 __all__ = [
     "CallsForbidden",
+    "ChatModel",
     "ExtractiveModel",
     "FunctionModel",
     "Model",
+    "ProviderModel",
     "ScriptedModel",
+    "as_model",
     "check_fuse",
     "forbid_calls",
 ]
+
+
+def as_model(
+    value: object, *, api_base: str | None = None, timeout_s: float = 600.0, options: Mapping[str, Any] | None = None
+) -> Model:
+    """The model that a name or an object stands for.
+
+    Args:
+        value: `extractive`, a name as litellm spells it, a `Model`, or a LangChain chat model.
+        api_base: Where a named model is served.
+        timeout_s: How long one call to a named model may take.
+        options: What is passed on to a named model's provider.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    if value == "extractive":
+        return ExtractiveModel()
+    if isinstance(value, str):
+        return ProviderModel(value, api_base=api_base, timeout_s=timeout_s, options=options or {})
+    if is_chat_model(value):
+        return ChatModel(value)
+    if isinstance(value, Model):
+        return value
+    raise InputError(f"{value!r} is no model.", "Give a name, a chat model, or an object with the members of `Model`.")
 
 
 @runtime_checkable

@@ -137,10 +137,10 @@ def _advice(name: str) -> str:
         providers = [f"{match}/{rest}" for match in difflib.get_close_matches(head, _providers(), n=2, cutoff=0.75)]
         if providers:
             return f"Did you mean {' or '.join(providers)}?"
-    chat = [model for model, entry in _map().items() if entry.get("mode") == "chat"]
     by_model: dict[str, str] = {}
-    for model in chat:
-        by_model.setdefault(model.rsplit("/", 1)[-1], model)
+    chat = (model for model, entry in _map().items() if entry.get("mode") == "chat")
+    for model in sorted(chat, key=len, reverse=True):  # The shortest spelling of each stays.
+        by_model[model.rsplit("/", 1)[-1]] = model
     close = difflib.get_close_matches(name.rsplit("/", 1)[-1], by_model, n=3, cutoff=0.6)
     return f"Close to it: {', '.join(by_model[match] for match in close)}." if close else ""
 

@@ -58,7 +58,7 @@ _TRY_LATER = {
     408: "The provider gave up on it: ask for less, or try again later.",
     504: "The provider gave up on it: ask for less, or try again later.",
 }
-_UNBILLED = {400, 401, 403, 404, 429}
+_UNBILLED = {400, 401, 403, 404, 422, 429}  # Turned away at the door.
 
 _CONTEXT = re.compile(
     r"context[_ ](?:length|window)|maximum context|prompt is too long|input is too long|too many (?:input )?tokens"

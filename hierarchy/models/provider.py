@@ -133,6 +133,8 @@ class ProviderModel:
         check_fuse(self.name)
         reply, watch = Reply(on_text), Watch(self._timeout_s)
         try:
+            if not litellm.cache_info().currsize:  # Seconds, once, that other tasks needn't wait.
+                await asyncio.to_thread(litellm)
             arguments = self._arguments(request, streamed=on_text is not None)
             async with asyncio.timeout(self._timeout_s), self._line.aclient() as client:
                 with unlogged():
