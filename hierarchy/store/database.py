@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import RLock
 
 from hierarchy.errors import StoreError
-from hierarchy.store.place import BUSY_S, check, check_version, create, trouble
+from hierarchy.store.place import BUSY_S, FAILURES, check, check_version, create, trouble
 
 __all__ = ["Database"]
 
@@ -66,7 +66,7 @@ class Database:
             connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}").fetchall()
             check_version(self.path, int(connection.execute("PRAGMA user_version").fetchone()[0]))
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-        except (sqlite3.Error, StoreError) as error:
+        except (*FAILURES, StoreError) as error:
             if connection:
                 connection.close()
             if isinstance(error, StoreError):
@@ -84,7 +84,7 @@ class Database:
         with self._lock:
             try:
                 yield self._open_connection()
-            except sqlite3.Error as error:
+            except FAILURES as error:
                 raise trouble(self.path, error) from error
 
     @contextmanager

@@ -18,12 +18,25 @@ from pathlib import Path
 
 from hierarchy.errors import StoreError
 
-__all__ = ["APPLICATION_ID", "BUSY_S", "SCHEMA", "SCHEMA_VERSION", "check", "create", "default_path", "trouble"]
+__all__ = [
+    "APPLICATION_ID",
+    "BUSY_S",
+    "FAILURES",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "check",
+    "create",
+    "default_path",
+    "trouble",
+]
 
 APPLICATION_ID = 0x48524359  # "HRCY"
 SCHEMA_VERSION = 1
 BUSY_S = 15.0
 """How long a process waits while another one writes."""
+
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises; the latter where it can't even read out what is damaged."""
 
 SCHEMA = """
 CREATE TABLE completions (
@@ -179,9 +192,9 @@ def check_version(path: Path, version: int) -> None:
         raise StoreError(f"The store {path} is damaged: there is no version {version}.", _away(path))
 
 
-def trouble(path: Path, error: sqlite3.Error) -> StoreError:
+def trouble(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> StoreError:
     """What SQLite complains of, in words and with a remedy."""
-    code = getattr(error, "sqlite_errorcode", None) or 0
+    code = sqlite3.SQLITE_CORRUPT if isinstance(error, UnicodeDecodeError) else getattr(error, "sqlite_errorcode", 0)
     told = {
         sqlite3.SQLITE_BUSY: (
             f"is busy: another process has been writing to it for {BUSY_S:g} s.",

@@ -36,6 +36,8 @@ DEFAULT_BYTES = 500_000_000
 LEAST_BYTES = 250_000
 """A store smaller than this has room for little beside its own tables."""
 
+_BULK = ("trees", "completions")  # What takes the room; a margin is a few numbers.
+
 # So many notes of what was read are written at once if nothing else is written meanwhile.
 _MOST_TOUCHED = 1_000
 
@@ -134,15 +136,15 @@ class Store:
             StoreError: It can't be written, or is larger than the whole store may be.
         """
         values = values_of(completion, self._clock())
-        needed = sum(len(value) for value in values if isinstance(value, bytes)) + upkeep.ROW_BYTES
-        if needed > self.max_bytes:
+        size = sum(len(value) for value in values if isinstance(value, bytes))
+        if upkeep.taken(size) > self.max_bytes - upkeep.EMPTY_BYTES:
             raise StoreError(
-                f"A reply of {needed:,} bytes doesn't fit the store, which may hold {self.max_bytes:,}.",
+                f"A reply of {size:,} bytes doesn't fit the store, which may hold {self.max_bytes:,}.",
                 "Allow it more (max_bytes).",
             )
         with self._database.writing() as connection:
             self._write_touched(connection)
-            upkeep.make_room(connection, needed, self.max_bytes, ("trees", "completions"))
+            upkeep.make_room(connection, size, self.max_bytes, _BULK)
             self._put(connection, "completions", values)
 
     # -- trees -----------------------------------------------------------------------------------------------------
@@ -172,18 +174,18 @@ class Store:
         data, name = packed(tree), as_bytes(tree.document.name)
         with self._database.writing() as connection:
             self._write_touched(connection)
-            needed = len(data) + len(name) + upkeep.ROW_BYTES
-            if not self._worth_it(connection, needed):
+            size = len(data) + len(name)
+            if not self._worth_it(connection, size):
                 return False
-            if not upkeep.make_room(connection, needed, self.max_bytes, ("trees",)):
+            if not upkeep.make_room(connection, size, self.max_bytes, ("trees",)):
                 return False
             self._put(connection, "trees", (as_bytes(key), name, tree.tokens, data, self._clock()))
         return True
 
-    def _worth_it(self, connection: sqlite3.Connection, needed: int) -> bool:
+    def _worth_it(self, connection: sqlite3.Connection, size: int) -> bool:
         """Whether a tree would fit if all others went; if not, none of them has to."""
-        (others,) = connection.execute("SELECT coalesce(sum(length(data)), 0) FROM trees").fetchone()
-        return bool(upkeep.bytes_used(connection) - others + needed <= self.max_bytes)
+        others = sum(upkeep.taken(each.size_bytes) for each in upkeep.first_to_go(connection, ("trees",)))
+        return upkeep.bytes_used(connection) - others + upkeep.taken(size) <= self.max_bytes
 
     # -- margins ---------------------------------------------------------------------------------------------------
 
@@ -253,7 +255,7 @@ class Store:
                 three.
             damaged: Rows that `verify` finds damaged.
             all: Everything.
-            dry_run: Only tell what would go.
+            dry_run: Only tell what would go; to get down to a size it may be a little more.
 
         Raises:
             InputError: No condition was given, or there is no such kind.
@@ -268,6 +270,8 @@ class Store:
             doomed = self._doomed(connection, older_than, to_bytes, kind, damaged=damaged, everything=all)
         if not dry_run and (doomed or damaged):
             self._remove(doomed, mend=damaged)
+            if to_bytes is not None:
+                doomed += self._removed_down_to(to_bytes, kind)
         return Removed.of(doomed)
 
     def _doomed(
@@ -280,7 +284,7 @@ class Store:
         damaged: bool,
         everything: bool,
     ) -> tuple[Doomed, ...]:
-        kinds = (kind,) if kind else ("trees", "completions")
+        kinds = (kind,) if kind else _BULK
         chosen: list[Doomed] = []
         if damaged:
             chosen += upkeep.of_damage(upkeep.findings(connection), kind)
@@ -291,6 +295,17 @@ class Store:
         if to_bytes is not None:
             chosen += upkeep.down_to(connection, kinds, to_bytes, frozenset(chosen))
         return tuple({(each.kind, each.row): each for each in chosen}.values())
+
+    def _removed_down_to(self, to_bytes: int, kind: str | None) -> tuple[Doomed, ...]:
+        """Remove what still has to go: a page isn't free as long as one small row in it stays."""
+        removed: tuple[Doomed, ...] = ()
+        while True:
+            with self._database.reading() as connection:
+                more = tuple(upkeep.down_to(connection, (kind,) if kind else _BULK, to_bytes, ()))
+            if not more:
+                return removed
+            self._remove(more, mend=False)
+            removed += more
 
     def _remove(self, doomed: Sequence[Doomed], *, mend: bool) -> None:
         """Remove rows, give their room back, and leave no copy in the journal."""

@@ -11,15 +11,33 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from hierarchy.store.place import FAILURES
 from hierarchy.store.records import COLUMNS, KINDS, Entry, as_text, checksum
 
-__all__ = ["Damage", "Doomed", "Findings", "Removed", "bytes_used", "entries", "findings", "make_room", "remove"]
+__all__ = [
+    "EMPTY_BYTES",
+    "Damage",
+    "Doomed",
+    "Findings",
+    "Removed",
+    "bytes_used",
+    "entries",
+    "findings",
+    "make_room",
+    "remove",
+    "taken",
+]
 
 # What a write may take out to make room for itself, so that none of them takes long.
 _EVICTED_PER_WRITE = 64
 _PAGES_PER_WRITE = 256
 # What a row takes beside its content: key, numbers, checksum, its places in two indexes.
-ROW_BYTES = 200
+_ROW_BYTES = 200
+# Content above this goes to pages of its own.
+_PAGE_BYTES = 4_096
+# What tables and indexes take without a row, and what they may grow by with one.
+EMPTY_BYTES = 50_000
+_GROWTH_BYTES = 4 * _PAGE_BYTES
 
 _SIZE = {
     "completions": "length(text) + length(model) + length(stage)",
@@ -113,6 +131,13 @@ def entries(connection: sqlite3.Connection, kind: str) -> Iterator[Entry]:
         yield Entry(kind=kind, key=as_text(key), name=shown, size_bytes=size, created=created, used=used)
 
 
+def taken(size_bytes: int) -> int:
+    """What content of that size takes of the file."""
+    if size_bytes + _ROW_BYTES < _PAGE_BYTES:
+        return size_bytes + _ROW_BYTES
+    return -(-size_bytes // (_PAGE_BYTES - 4)) * _PAGE_BYTES + _ROW_BYTES
+
+
 def bytes_used(connection: sqlite3.Connection) -> int:
     """What the file holds, free pages left out."""
     pages, free, size = _pages(connection)
@@ -136,7 +161,7 @@ def findings(connection: sqlite3.Connection) -> Findings:
     try:
         told = [str(line) for (line,) in connection.execute("PRAGMA integrity_check(20)")]
         problems += [line for line in told if line != "ok"]
-    except sqlite3.Error as error:
+    except FAILURES as error:
         problems.append(str(error))
     for kind in KINDS:
         rows = 0
@@ -145,7 +170,7 @@ def findings(connection: sqlite3.Connection) -> Findings:
                 rows += 1
                 if what := _what_is_wrong(connection, kind, row):
                     damaged.append(Damage(kind=kind, key=as_text(key), what=what, row=row))
-        except sqlite3.Error as error:
+        except FAILURES as error:
             problems.append(f"{kind}: after {rows:,} rows: {error}")
         counts.append((kind, rows))
     return Findings(entries=tuple(counts), damaged=tuple(damaged), problems=tuple(dict.fromkeys(problems)))
@@ -167,7 +192,7 @@ def _what_is_wrong(connection: sqlite3.Connection, kind: str, row: int) -> str:
         values = connection.execute(
             f"SELECT {columns}, checksum FROM {kind} NOT INDEXED WHERE rowid = ?", (row,)
         ).fetchone()
-    except (sqlite3.Error, OverflowError) as error:
+    except FAILURES as error:
         return str(error)
     if values is None:
         return "it can't be found"
@@ -203,12 +228,12 @@ def down_to(
     connection: sqlite3.Connection, kinds: Sequence[str], most: int, going: Collection[Doomed]
 ) -> Iterator[Doomed]:
     """What else has to go until the rest takes no more than `most`, as far as sizes of rows tell."""
-    left = bytes_used(connection) - sum(each.size_bytes + ROW_BYTES for each in going)
+    left = bytes_used(connection) - sum(taken(each.size_bytes) for each in going)
     for each in first_to_go(connection, kinds):
         if left <= most:
             return
         if each not in going:
-            left -= each.size_bytes + ROW_BYTES
+            left -= taken(each.size_bytes)
             yield each
 
 
@@ -220,8 +245,8 @@ def remove(connection: sqlite3.Connection, doomed: Sequence[Doomed]) -> None:
         )
 
 
-def make_room(connection: sqlite3.Connection, needed: int, most: int, kinds: Sequence[str]) -> bool:
-    """Take out what goes first until `needed` bytes fit into `most`.
+def make_room(connection: sqlite3.Connection, size_bytes: int, most: int, kinds: Sequence[str]) -> bool:
+    """Take out what goes first until content of a size fits into `most`.
 
     Bounded work: at most `_EVICTED_PER_WRITE` rows, so that a store whose bound was lowered shrinks with the next few
     writes rather than hold one of them up.
@@ -229,6 +254,7 @@ def make_room(connection: sqlite3.Connection, needed: int, most: int, kinds: Seq
     Returns:
         Whether they fit now.
     """
+    needed = taken(size_bytes) + _GROWTH_BYTES
     if bytes_used(connection) + needed > most:
         for each in itertools.islice(first_to_go(connection, kinds, _EVICTED_PER_WRITE), _EVICTED_PER_WRITE):
             remove(connection, [each])
