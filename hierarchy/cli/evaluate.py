@@ -16,8 +16,12 @@ from hierarchy.cli.gym import gym
 from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hierarchy.evaluation.predictions import Prediction
     from hierarchy.evaluation.runner import Run
+    from hierarchy.evaluation.sets import EvaluationSet
+    from hierarchy.relevance import Routing
 
 __all__ = ["SYSTEM_NAMES", "evaluate"]
 
@@ -68,6 +72,7 @@ def evaluate() -> None:
 Examples:
   hierarchy eval run my-set --budgets 1000,2000,4000 --split dev --out predictions.jsonl
   hierarchy eval run my-set --budgets 4k --system hierarchy --system bm25 --jobs 2 --out both.jsonl
+  hierarchy eval run my-set --budgets 1k,4k --replies my-set/route_replies.jsonl --out routed.jsonl
 """,
 )
 @folder_argument
@@ -82,6 +87,12 @@ Examples:
     show_default=True,
     help="Which system reads; may be given several times.",
 )
+@click.option(
+    "--replies",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Recorded replies of a model to the routing call, one JSON object a line. The call is charged.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Documents read side by side.")
 @click.option(
     "--out",
@@ -90,29 +101,45 @@ Examples:
     help="Predictions go here; a file that is there already is gone on with.",
 )
 def run(
-    folder: Path, budgets: tuple[int, ...], split: str | None, systems: tuple[str, ...], jobs: int, out: Path
+    folder: Path,
+    budgets: tuple[int, ...],
+    *,
+    split: str | None,
+    systems: tuple[str, ...],
+    replies: Path | None,
+    jobs: int,
+    out: Path,
 ) -> int:
-    """Let systems read for every question of the set in DIR, and write what they would read."""
+    """Let systems read for every question of the set in DIR, and write what they would read.
+
+    With --replies, the library's own systems are routed by the reply to each case, under a name that ends in "-routed".
+    The routing call, prompt and reply, is charged: what they read is that much less. A case without a reply is asked as
+    it is.
+    """
     # Several threads of linear algebra wait for each other when cores are busy, and their waiting counts as CPU. Set
     # before numpy is imported, which is when it looks.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from hierarchy.evaluation import runner
+    from hierarchy.evaluation.replies import read_replies
     from hierarchy.evaluation.sets import load_set
+    from hierarchy.evaluation.systems import systems_named, with_replies
 
     dataset = load_set(folder, split)
     names = tuple(dict.fromkeys(systems))
+    recorded = read_replies(replies) if replies else {}
+    made = systems_named(names)
     with console.progress() as progress:
         done = runner.run(
             dataset,
-            names,
+            with_replies(made, recorded) if replies else made,
             budgets,
             out=out,
             split=split,
             jobs=jobs,
             progress=progress,
-            command=_command(dataset.name, budgets, split, names),
+            command=_command(dataset.name, budgets, split, names, replies),
         )
-    for note in (*dataset.notes, *done.notes):
+    for note in (*dataset.notes, *done.notes, *(_replied(dataset, recorded) if replies else ())):
         console.show_note(f"Note: {note}")
     console.show_note(_summary(done))
     return Exit.DONE
@@ -148,10 +175,21 @@ def score(folder: Path, files: tuple[Path, ...], split: str | None, markdown: bo
     return Exit.DONE
 
 
-def _command(set_name: str, budgets: tuple[int, ...], split: str | None, systems: tuple[str, ...]) -> list[str]:
+def _replied(dataset: EvaluationSet, replies: Mapping[str, Routing]) -> tuple[str, ...]:
+    """How many cases have a reply."""
+    found = sum(case.id in replies for case in dataset.cases)
+    note = f"{found:,} of {len(dataset.cases):,} cases have a reply to route by"
+    without = len(dataset.cases) - found
+    return (f"{note}; the other {without:,} are asked as they are, and charged nothing.",) if without else (f"{note}.",)
+
+
+def _command(
+    set_name: str, budgets: tuple[int, ...], split: str | None, systems: tuple[str, ...], replies: Path | None
+) -> list[str]:
     """The command as anyone could give it: without what concerns this machine alone."""
     words = ["hierarchy", "eval", "run", set_name, "--budgets", ",".join(map(str, budgets))]
     words += ["--split", split] if split else []
+    words += ["--replies", replies.name] if replies else []
     return words + [word for system in systems for word in ("--system", system)]
 
 

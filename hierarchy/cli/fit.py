@@ -31,6 +31,7 @@ def _parsed_budgets(ctx: click.Context, param: click.Parameter, value: str) -> t
 Examples:
   hierarchy eval fit my-set --out weights.npz
   hierarchy eval fit reports trials minutes --split dev --leave-out --out weights.npz
+  hierarchy eval fit reports contracts --replies --out weights.npz
 """,
 )
 @click.argument(
@@ -52,6 +53,9 @@ Examples:
     show_default=True,
     help="In tokens, for the table.",
 )
+@click.option(
+    "--replies", is_flag=True, help="Also learn from the recorded replies to routing in each DIR/route_replies.jsonl."
+)
 @click.option("--leave-out", is_flag=True, help="Also grow weights without each set, and tell what they find in it.")
 @click.option("--markdown", is_flag=True, help="Print the tables as Markdown.")
 @click.option(
@@ -68,6 +72,7 @@ def fit(
     seed: int,
     rounds: int,
     budgets: tuple[int, ...],
+    replies: bool,
     leave_out: bool,
     markdown: bool,
     out: Path,
@@ -77,26 +82,39 @@ def fit(
     Each question is estimated by weights grown without its document, its company's filings or its article. Beside that
     table stands how reliable the probabilities are. Equal data, seed and versions give equal weights. Needs the extra
     "fit".
+
+    With --replies, questions to which a model's reply to the routing call is on record are learned from as they are and
+    routed, and told apart in the table; the routing call is charged.
     """
     # Set before numpy is imported: several threads of linear algebra only wait for each other here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from hierarchy.evaluation import crossfit
     from hierarchy.evaluation import fit as fitting
+    from hierarchy.evaluation.replies import FILE_NAME, read_replies
     from hierarchy.evaluation.sets import load_set
 
     datasets = [load_set(folder, split) for folder in folders]
     names = [dataset.name for dataset in datasets]
     if len(set(names)) < len(names):
         raise InputError("Two of the sets have the same name.", "Give folders of different names, each once.")
+    paths = {dataset.name: dataset.folder / FILE_NAME for dataset in datasets} if replies else {}
+    recorded = {name: read_replies(path) for name, path in paths.items() if path.is_file()}
+    if replies and not recorded:
+        raise InputError("None of the sets has recorded replies.", f"They stand in {FILE_NAME}, beside cases.jsonl.")
     with console.progress() as progress:
-        given = tuple(fitting.described(datasets, progress))
+        given = tuple(fitting.described(datasets, progress, recorded))
         settings = {"folds": folds, "seed": seed, "rounds": rounds}
-        command = _command(names, split, out.name, settings)
+        command = _command(names, split, out.name, settings, replies=replies)
         fitted = fitting.fit_examples(given, **settings, command=command, progress=progress)
         apart = crossfit.grown_apart(given, **settings, progress=progress) if leave_out else {}
         boards = {
             dataset.name: crossfit.cross_validated(
-                dataset, fitted, budgets, apart=apart.get(dataset.name), progress=progress
+                dataset,
+                fitted,
+                budgets,
+                apart=apart.get(dataset.name),
+                progress=progress,
+                replies=recorded.get(dataset.name),
             )
             for dataset in datasets
             if dataset.scored
@@ -110,14 +128,17 @@ def fit(
     for dataset in datasets:
         for note in dataset.notes:
             console.show_note(f"Note: {note}")
-    console.show_note(f"Weights learned from {len(given):,} questions written to {out}.")
+    routed = sum(bool(example.form) for example in given)
+    also = f", {routed:,} times routed," if routed else ""
+    console.show_note(f"Weights learned from {len(given) - routed:,} questions{also} written to {out}.")
     return Exit.DONE
 
 
-def _command(names: list[str], split: str | None, out: str, settings: dict[str, int]) -> str:
+def _command(names: list[str], split: str | None, out: str, settings: dict[str, int], *, replies: bool) -> str:
     """The command as anyone could give it, to stand in the weights: folders by name, defaults left out."""
     usual = {option.name: option.default for option in fit.params}
     words = ["hierarchy", "eval", "fit", *names, *(["--split", split] if split else [])]
     for name, value in settings.items():
         words += [f"--{name}", str(value)] if value != usual[name] else []
+    words += ["--replies"] if replies else []
     return " ".join([*words, "--out", out])

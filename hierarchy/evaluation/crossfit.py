@@ -10,7 +10,7 @@ Doesn't grow trees (`fit`) and doesn't judge spans (`metrics`, `figures`): it br
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from hierarchy.evaluation.fit import ROUNDS, Fitted, Progress, fit_examples
 from hierarchy.evaluation.fitting import Material
 from hierarchy.evaluation.labels import Example
 from hierarchy.evaluation.predictions import Prediction
+from hierarchy.evaluation.replies import ask_with_reply
 from hierarchy.evaluation.report import Row
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.evaluation.trees import stretches_of
-from hierarchy.relevance import Forest, Relevance, parse
+from hierarchy.relevance import Forest, Relevance, Routing, parse
 from hierarchy.relevance.formula import passage_relevance
 from hierarchy.tree import SummaryTree
 
@@ -33,8 +34,19 @@ RELIABILITY_HEADER: Row = ("estimated %", "found %", "passages")
 """What the cells of `reliability_rows` are."""
 
 _CROSS, _APART, _FORMULA = "cross-validated", "grown without it", "fixed formula"
+_SAME, _ROUTED = "cross-validated, those with replies", "cross-validated, routed"
 
-Estimates = Callable[[SummaryTree, Case], Iterator[tuple[str, Relevance]]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Estimate:
+    """An estimate by one kind of weights, and what it took in tokens."""
+
+    weights: str
+    relevance: Relevance
+    tokens: int = 0
+
+
+Estimates = Callable[[SummaryTree, Case], Iterator[_Estimate]]
 
 
 def cross_validated(
@@ -44,6 +56,7 @@ def cross_validated(
     *,
     apart: Forest | None = None,
     progress: Progress | None = None,
+    replies: Mapping[str, Routing] | None = None,
 ) -> tuple[Scoreboard, ...]:
     """Score what is read when each question is estimated by the forest of the fold that didn't see it.
 
@@ -53,20 +66,34 @@ def cross_validated(
         budgets: In tokens.
         apart: Weights grown without the set, to be scored beside, and the fixed formula with them.
         progress: Called with what is done, how much there is, and what it is about.
+        replies: Recorded replies to the routing call by case. Cases with one are scored routed as well, the call
+            charged, and once more as they are if other cases have none.
 
     Returns:
         A scoreboard per kind of weights; the questions are those with evidence.
     """
+    replies = replies or {}
 
-    def estimates(tree: SummaryTree, case: Case) -> Iterator[tuple[str, Relevance]]:
+    def estimates(tree: SummaryTree, case: Case) -> Iterator[_Estimate]:
         unseen = fitted.folds[fitted.fold[dataset.name, case.id]]
-        yield _CROSS, relevance.estimate(tree, case.question, forest=unseen)
+        as_it_is = relevance.estimate(tree, case.question, forest=unseen)
+        yield _Estimate(weights=_CROSS, relevance=as_it_is)
+        if case.id in replies:
+            asked = ask_with_reply(tree, relevance.tree_index(tree), case.question, replies[case.id])
+            routed = relevance.estimate(tree, asked.question, forest=unseen)
+            yield _Estimate(weights=_SAME, relevance=as_it_is)
+            yield _Estimate(weights=_ROUTED, relevance=routed, tokens=asked.tokens)
         if apart:
             learned = relevance.estimate(tree, case.question, forest=apart)
-            yield _APART, learned
-            yield _FORMULA, _by_formula(tree, case.question, learned)
+            yield _Estimate(weights=_APART, relevance=learned)
+            yield _Estimate(weights=_FORMULA, relevance=_by_formula(tree, case.question, learned))
 
-    return score(dataset, list(_predicted(dataset, estimates, budgets, progress)))
+    found = list(_predicted(dataset, estimates, budgets, progress))
+    with_reply = replace(dataset, cases=tuple(case for case in dataset.scored if case.id in replies))
+    few = 0 < len(with_reply.cases) < len(dataset.scored)
+    routed = [one for one in found if one.system == _ROUTED or (few and one.system == _SAME)]
+    boards = score(dataset, [one for one in found if one.system not in (_ROUTED, _SAME)])
+    return (*boards, *(score(with_reply, routed) if routed else ()))
 
 
 def families(given: Sequence[Example]) -> tuple[frozenset[str], ...]:
@@ -74,7 +101,7 @@ def families(given: Sequence[Example]) -> tuple[frozenset[str], ...]:
     found: list[tuple[set[str], set[str]]] = []
     groups: dict[str, set[str]] = {}
     for example in given:
-        groups.setdefault(example.source, set()).add(example.group)
+        groups.setdefault(example.source, set()).update((example.group, *example.others))
     for source, own in groups.items():
         names, joined = {source}, set(own)
         for other in [one for one in found if one[1] & own]:
@@ -135,12 +162,13 @@ def _predicted(
             if progress:
                 progress(done, total, f"reading {dataset.name}")
             done += 1
-            for system, estimate in estimates(tree, case):
+            for estimate in estimates(tree, case):
                 for budget in budgets:
-                    runs = allocator.reading_order(tree, estimate, budget)
+                    left = max(0, budget - estimate.tokens)
+                    runs = allocator.reading_order(tree, estimate.relevance, left)
                     read = (stretch for run in runs for stretch in stretches_of(tree, np.arange(*run)))
-                    spans = material.fit(read, budget)
-                    yield Prediction(id=case.id, budget_tokens=budget, spans=spans, system=system)
+                    spans = material.fit(read, left)
+                    yield Prediction(id=case.id, budget_tokens=budget, spans=spans, system=estimate.weights)
 
 
 def _by_formula(tree: SummaryTree, question: str, learned: Relevance) -> Relevance:

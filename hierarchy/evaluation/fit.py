@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 from hierarchy.errors import InputError, Unavailable
 from hierarchy.evaluation.labels import Example, examples
 from hierarchy.evaluation.sets import EvaluationSet
+from hierarchy.relevance import Routing
 from hierarchy.relevance.features import FEATURES
 from hierarchy.relevance.forest import MAX_LEAVES, Forest
 
-__all__ = ["Fitted", "described", "fit", "fit_examples", "fold_of", "grown"]
+__all__ = ["Fitted", "Replies", "described", "fit", "fit_examples", "fold_of", "grown", "joined"]
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
+Replies = Mapping[str, Mapping[str, Routing]]
 
 ROUNDS, LEARNING_RATE, TREE_LEAVES = 220, 0.06, 24
 _SETTINGS: Mapping[str, Any] = {
@@ -78,6 +80,7 @@ def fit(
     rounds: int = ROUNDS,
     command: str = "",
     progress: Progress | None = None,
+    replies: Replies | None = None,
 ) -> Fitted:
     """Fit relevance to sets of questions with evidence.
 
@@ -88,12 +91,14 @@ def fit(
         rounds: How many trees to grow.
         command: What was typed, to stand in the weights.
         progress: Called with what is done, how much there is, and what it is about.
+        replies: Recorded replies to the routing call, by the set's name and the case's id. Questions with one are
+            learned from as they are and routed.
 
     Raises:
         InputError: No question has evidence, or all questions belong together.
         Unavailable: LightGBM isn't installed.
     """
-    given = tuple(described(datasets, progress))
+    given = tuple(described(datasets, progress, replies))
     return fit_examples(given, folds=folds, seed=seed, rounds=rounds, command=command, progress=progress)
 
 
@@ -109,7 +114,8 @@ def fit_examples(
     """Fit relevance to questions that are described already; otherwise as `fit`."""
     if not given:
         raise InputError("No question of these sets has evidence to learn from.", "Give sets with evidence.")
-    fold = np.array([fold_of(example.group, folds) for example in given])
+    groups = joined(given)
+    fold = np.array([fold_of(groups[example.group], folds) for example in given])
     if len(set(fold.tolist())) < 2:
         raise InputError(
             f"All {len(given):,} questions fall into one fold: none is left to learn from while they are judged.",
@@ -130,7 +136,8 @@ def fit_examples(
     origin = {
         "command": command,
         "data": _digest(given),
-        "questions": dict(sorted(Counter(example.source for example in given).items())),
+        "questions": dict(sorted(Counter(example.source for example in given if not example.form).items())),
+        "routed": dict(sorted(Counter(example.source for example in given if example.form).items())),
         "seed": seed,
         "rounds": rounds,
         "lightgbm": version("lightgbm"),
@@ -154,15 +161,33 @@ def fold_of(group: str, folds: int) -> int:
     return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big") % folds
 
 
-def described(datasets: Sequence[EvaluationSet], progress: Progress | None = None) -> Iterator[Example]:
+def joined(given: Sequence[Example]) -> Mapping[str, str]:
+    """For each group the name of what it belongs to: groups that one question touches are one, by the first name.
+
+    Example:
+        >>> from types import SimpleNamespace as Stub
+        >>> joined([Stub(group="b", others=("a",)), Stub(group="c", others=()), Stub(group="d", others=("b",))])
+        {'b': 'a', 'a': 'a', 'c': 'c', 'd': 'a'}
+    """
+    name: dict[str, str] = {}
+    for example in given:
+        touched = {name.setdefault(group, group) for group in (example.group, *example.others)}
+        if len(touched) > 1:
+            name = {group: min(touched) if owner in touched else owner for group, owner in name.items()}
+    return name
+
+
+def described(
+    datasets: Sequence[EvaluationSet], progress: Progress | None = None, replies: Replies | None = None
+) -> Iterator[Example]:
     """The described questions of several sets, in order."""
     total = sum(len(dataset.cases) for dataset in datasets)
     done = 0
     for dataset in datasets:
-        for example in examples(dataset):
+        for example in examples(dataset, (replies or {}).get(dataset.name)):
             if progress:
                 progress(done, total, f"describing {dataset.name}")
-            done += 1
+            done += not example.form
             yield example
 
 
@@ -287,7 +312,7 @@ def _digest(given: Sequence[Example]) -> str:
     """Content hash of what was learned from."""
     digest = hashlib.blake2b(digest_size=8)
     for example in given:
-        digest.update(f"{example.source}/{example.case.id}".encode())
+        digest.update(f"{example.source}/{example.case.id}{example.form and '/'}{example.form}".encode())
         digest.update(np.ascontiguousarray(example.rows).tobytes())
         digest.update(np.ascontiguousarray(example.labels).tobytes())
     return digest.hexdigest()

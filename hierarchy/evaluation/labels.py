@@ -7,7 +7,7 @@ counts as found, and half whether it reaches that; a label of the threshold alon
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from hierarchy.evaluation.metrics import PDF_THRESHOLD, TEXT_THRESHOLD, content_words
 from hierarchy.evaluation.predictions import PageSpan
+from hierarchy.evaluation.replies import Asked, ask_unrouted, ask_with_reply, is_lean
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.planner import outline
-from hierarchy.relevance import Index, describe_question
+from hierarchy.relevance import Index, Routing, describe_question
 from hierarchy.tree import Ints, SummaryTree
 
 __all__ = ["Example", "examples", "labels_of"]
@@ -33,9 +34,11 @@ class Example:
         case: The question.
         source: Name of its set.
         group: What must not be on both sides of a fold: the document, for filings the company, for a folder the file.
+        others: Further such groups, of a case with evidence in several files: they all go to one side.
         rows: Passages × features.
         nodes: Their node numbers.
         labels: What each is worth, in [0, 1].
+        form: In which form the question was routed; empty if it wasn't.
     """
 
     case: Case
@@ -44,10 +47,18 @@ class Example:
     rows: NDArray[np.float32]
     nodes: Ints
     labels: Floats
+    others: tuple[str, ...] = ()
+    form: str = ""
 
 
-def examples(dataset: EvaluationSet) -> Iterator[Example]:
-    """Describe the passages of every question of a set that has evidence, document by document."""
+def examples(dataset: EvaluationSet, replies: Mapping[str, Routing] | None = None) -> Iterator[Example]:
+    """Describe the passages of every question of a set that has evidence, document by document.
+
+    Args:
+        dataset: The set.
+        replies: Recorded replies by case. A question with one is described as it is and routed, in the form that suits
+            its document and in the other, so that weights serve all.
+    """
     for doc_id, cases in dataset.by_document():
         scored = [case for case in cases if case.evidence]
         if not scored:
@@ -55,23 +66,37 @@ def examples(dataset: EvaluationSet) -> Iterator[Example]:
         tree = outline(load_document(dataset.folder, doc_id))
         index = Index(tree)
         for case in scored:
-            candidates = describe_question(index, case.question)
-            yield Example(
-                case=case,
-                source=dataset.name,
-                group=_group(case),
-                rows=candidates.features,
-                nodes=candidates.nodes,
-                labels=labels_of(tree, case, candidates.nodes),
-            )
+            group, *others = _groups(case)
+            for asked in _forms(tree, index, case, (replies or {}).get(case.id)):
+                candidates = describe_question(index, asked.question)
+                yield Example(
+                    case=case,
+                    source=dataset.name,
+                    group=group,
+                    rows=candidates.features,
+                    nodes=candidates.nodes,
+                    labels=labels_of(tree, case, candidates.nodes),
+                    others=tuple(others),
+                    form=asked.form,
+                )
 
 
-def _group(case: Case) -> str:
-    span = case.evidence[0].span
-    if isinstance(span, PageSpan):
-        return case.doc_id.split("_")[0]
-    # An article counts as one wherever it stands: by itself or in a folder.
-    return span.file.rsplit(".", 1)[0] if span.file else case.doc_id
+def _forms(tree: SummaryTree, index: Index, case: Case, reply: Routing | None) -> Iterator[Asked]:
+    yield ask_unrouted(case.question)
+    if reply:
+        for lean in sorted({is_lean(index), True}):
+            yield ask_with_reply(tree, index, case.question, reply, lean=lean)
+
+
+def _groups(case: Case) -> tuple[str, ...]:
+    """What a case belongs to, each once: an article counts as one wherever it stands, by itself or in a folder."""
+    groups: dict[str, None] = {}
+    for gold in case.evidence:
+        if isinstance(gold.span, PageSpan):
+            groups[case.doc_id.split("_")[0]] = None
+        else:
+            groups[gold.span.file.rsplit(".", 1)[0] if gold.span.file else case.doc_id] = None
+    return tuple(groups)
 
 
 def labels_of(tree: SummaryTree, case: Case, nodes: Ints) -> Floats:

@@ -5,7 +5,7 @@ What it reads at a budget is what `allocator` grants there. Doesn't answer: that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,13 +13,19 @@ from hierarchy import allocator, planner, relevance
 from hierarchy.document import Document
 from hierarchy.evaluation.baselines import Reader
 from hierarchy.evaluation.fitting import Material, Stretch
+from hierarchy.evaluation.oracle import CaseReader
 from hierarchy.evaluation.predictions import EvidenceSpan
-from hierarchy.relevance import Relevance
+from hierarchy.evaluation.replies import Asked, ask_unrouted, ask_with_reply
+from hierarchy.evaluation.sets import Case
+from hierarchy.relevance import Relevance, Routing, tree_index
 from hierarchy.relevance.learned import shipped_forest
 from hierarchy.tokens import count_tokens
 from hierarchy.tree import LeafTable
 
-__all__ = ["HierarchySystem", "fitting_notes"]
+__all__ = ["ROUTED", "HierarchySystem", "RoutedSystem", "fitting_notes"]
+
+ROUTED = "-routed"
+"""What the name of a system ends in that was given a model's replies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +40,68 @@ class HierarchySystem:
 
     def prepare(self, document: Document) -> Reader:
         """Build the tree and its index."""
-        material = Material.of(document)
-        tree = planner.outline(document, count_tokens)
-        # The index is built when first asked; what all questions share is to be charged to none of them.
-        relevance.estimate(tree, "warm up")
+        reading = _Reading(document, self.policy)
 
         @lru_cache(maxsize=1)  # one question is asked at every budget in turn
         def estimate(question: str) -> Relevance:
-            return relevance.estimate(tree, question)
+            return relevance.estimate(reading.tree, question)
 
-        def read(question: str, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
-            if self.policy is None:
-                runs = allocator.reading_order(tree, estimate(question), budget_tokens)
-            else:
-                runs = allocator.POLICIES[self.policy](tree, estimate(question), budget_tokens).runs
-            return material.fit(_stretches(tree.leaves, runs), budget_tokens)
+        return lambda question, budget_tokens: reading.read(estimate(question), budget_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutedSystem:
+    """The same with the replies of a model to the routing call, which is charged.
+
+    A case without a reply is asked as it is, and charged nothing. Sees of a case its id, to find the reply, and its
+    question.
+
+    Attributes:
+        replies: By case.
+        policy: As in `HierarchySystem`.
+    """
+
+    replies: Mapping[str, Routing]
+    policy: str | None = None
+
+    def prepare_for_cases(self, document: Document) -> CaseReader:
+        """Build the tree and its index."""
+        reading = _Reading(document, self.policy)
+        tree = reading.tree
+
+        @lru_cache(maxsize=1)
+        def estimate(case_id: str, question: str) -> tuple[Asked, Relevance]:
+            reply = self.replies.get(case_id)
+            index = tree_index(tree)
+            asked = ask_with_reply(tree, index, question, reply) if reply else ask_unrouted(question)
+            return asked, relevance.estimate(tree, asked.question)
+
+        def read(case: Case, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
+            asked, estimated = estimate(case.id, case.question)
+            return reading.read(estimated, budget_tokens - asked.tokens)
 
         return read
+
+
+class _Reading:
+    """A document made ready to be read by a policy."""
+
+    def __init__(self, document: Document, policy: str | None) -> None:
+        self.material = Material.of(document)
+        self.tree = planner.outline(document, count_tokens)
+        self.policy = policy
+        # The index is built when first asked; what all questions share is to be charged to none of them.
+        relevance.estimate(self.tree, "warm up")
+
+    def read(self, estimate: Relevance, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
+        """What the policy grants at a budget; nothing if none is left."""
+        if budget_tokens < 1:
+            return ()
+        if self.policy is None:
+            runs = allocator.reading_order(self.tree, estimate, budget_tokens)
+        else:
+            runs = allocator.POLICIES[self.policy](self.tree, estimate, budget_tokens).runs
+        return self.material.fit(_stretches(self.tree.leaves, runs), budget_tokens)
 
 
 def fitting_notes(set_name: str, systems: Iterable[str]) -> tuple[str, ...]:
@@ -62,7 +113,8 @@ def fitting_notes(set_name: str, systems: Iterable[str]) -> tuple[str, ...]:
         set_name: Name of the set's folder.
         systems: Names of the systems that were scored.
     """
-    ours = [system for system in systems if system == "hierarchy" or system.replace("-", "_") in allocator.POLICIES]
+    names = ("hierarchy", *allocator.POLICIES)
+    ours = [system for system in systems if system.removesuffix(ROUTED).replace("-", "_") in names]
     if not ours or set_name not in shipped_forest().origin.get("questions", {}):
         return ()
     note = (

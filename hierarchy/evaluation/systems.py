@@ -10,10 +10,11 @@ from hierarchy.errors import InputError
 from hierarchy.evaluation.baselines import BM25, Head, Random
 from hierarchy.evaluation.dense import Dense, Fusion
 from hierarchy.evaluation.oracle import AnySystem, Oracle
-from hierarchy.evaluation.ours import HierarchySystem
+from hierarchy.evaluation.ours import ROUTED, HierarchySystem, RoutedSystem
 from hierarchy.evaluation.trees import AutoMerging, CollapsedTree, Descent
+from hierarchy.relevance import Routing
 
-__all__ = ["SYSTEMS", "systems_named"]
+__all__ = ["SYSTEMS", "systems_named", "with_replies"]
 
 SYSTEMS: Mapping[str, Callable[[], AnySystem]] = MappingProxyType(
     {
@@ -53,3 +54,22 @@ def systems_named(names: Iterable[str]) -> Mapping[str, AnySystem]:
         missing = f"There is no system {', '.join(map(repr, unknown))}." if unknown else "No system was named."
         raise InputError(missing, f"Choose from {', '.join(SYSTEMS)}.")
     return {name: SYSTEMS[name]() for name in names}
+
+
+def with_replies(systems: Mapping[str, AnySystem], replies: Mapping[str, Routing]) -> Mapping[str, AnySystem]:
+    """The systems that route, given recorded replies and named so; the others as they are.
+
+    Raises:
+        InputError: None of them routes.
+    """
+    if not any(isinstance(system, HierarchySystem) for system in systems.values()):
+        raise InputError(
+            f"None of {', '.join(systems)} routes a question.", "Replies are for the library's own systems."
+        )
+    made: dict[str, AnySystem] = {}
+    for name, system in systems.items():
+        if isinstance(system, HierarchySystem):
+            made[name + ROUTED] = RoutedSystem(replies=replies, policy=system.policy)
+        else:
+            made[name] = system
+    return made

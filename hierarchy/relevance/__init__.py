@@ -37,6 +37,7 @@ __all__ = [
     "estimate",
     "parse",
     "routed",
+    "tree_index",
 ]
 
 Floats = NDArray[np.float64]

@@ -23,6 +23,7 @@ class Stub:
 
     source: str
     group: str
+    others: tuple[str, ...] = ()
 
 
 def test_sets_that_share_groups_are_left_out_together():
@@ -31,6 +32,7 @@ def test_sets_that_share_groups_are_left_out_together():
     assert families([Stub("a", "1"), Stub("b", "2"), Stub("c", "1"), Stub("c", "2"), Stub("d", "4")]) == (
         {"a", "b", "c"}, {"d"}
     )  # fmt: skip
+    assert families([Stub("a", "1", ("2",)), Stub("b", "2")]) == ({"a", "b"},)
 
 
 def test_each_question_is_estimated_by_the_fold_that_did_not_see_it(samples, given, monkeypatch):  # noqa: F811
@@ -100,6 +102,25 @@ class TestCommand:
         assert done.exit_code == 0, done.output
         for kind in ("cross-validated", "grown without it", "fixed formula"):
             assert done.stdout.count(kind) == len(folders)
+
+    def test_replies_are_learned_from_and_told_apart(self, samples, tmp_path):  # noqa: F811
+        """Cases with a reply stand in rows of their own, routed and as they are; weights say how many there were."""
+        folder, out = tmp_path / "samples", tmp_path / "w.npz"
+        shutil.copytree(samples.folder, folder)
+        ids = [case.id for case in samples.scored]
+        lines = [json.dumps({"id": id_, "terms": ["total revenue", "net income"]}) for id_ in ids[:7]]
+        few = ("--folds", "2", "--rounds", "5", "--budgets", "2k", "--markdown", "--replies", "--out", out)
+        assert self.run(folder, *few).exit_code == 3
+        (folder / "route_replies.jsonl").write_text("\n".join(lines), "utf-8")
+        done = self.run(folder, *few)
+        assert done.exit_code == 0, done.output
+        assert f"| samples | {len(ids)} | cross-validated |" in done.stdout
+        assert "| samples | 7 | cross-validated, those with replies |" in done.stdout
+        assert "| samples | 7 | cross-validated, routed |" in done.stdout
+        origin = Forest.load(out).origin
+        assert origin["questions"] == {"samples": len(ids)}
+        assert origin["routed"]["samples"] >= 7
+        assert origin["command"].endswith("--replies --out w.npz")
 
     def test_what_cannot_be(self, samples, tmp_path):  # noqa: F811
         """A set given twice; budgets that aren't any."""
