@@ -14,17 +14,74 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Mapping
+import math
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from hierarchy.budget import Usage
 from hierarchy.errors import HierarchyError
+from hierarchy.tokens import Counter, count_tokens
 
-__all__ = ["Outcome", "Request", "Steps"]
+__all__ = ["HELPER_STAGES", "Outcome", "Price", "Request", "Steps", "Tariff"]
 
 T = TypeVar("T")
+
+Price = Callable[[int, int], float | None]
+"""What a call of so many tokens in and out costs in USD at most; None where that isn't known."""
+
+HELPER_STAGES = frozenset({"route", "summarise", "refine"})
+"""Stages that the cheaper of two models answers, where two are given."""
+
+
+def _unpriced(_input_tokens: int, _output_tokens: int) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What stages are told of a model: what calls to it cost, and what it can't do.
+
+    Attributes:
+        name: The model's name.
+        count: Counts what it is sent.
+        margin: By which factor its provider may count a prompt of so many tokens higher, as far as is known by now: it
+            may change during a run.
+        price: What calls cost.
+        context_tokens: The longest prompt that it takes; None if that isn't known.
+        reasoning_tokens: What to allow beside a reply for thinking that nobody gets to see.
+        stages: The stages that it answers; None for all.
+    """
+
+    name: str
+    count: Counter = count_tokens
+    margin: Callable[[int], float] = lambda _counted: 1.0
+    price: Price = _unpriced
+    context_tokens: int | None = None
+    reasoning_tokens: int = 0
+    stages: frozenset[str] | None = None
+
+    def worst(self, counted: int) -> int:
+        """What the provider may count for a prompt that counts so much here.
+
+        Example:
+            >>> tariff = Tariff(name="a/b", margin=lambda _: 1.3)
+            >>> tariff.worst(100), tariff.fits(130)
+            (130, 100)
+        """
+        return math.ceil(counted * self.margin(counted) - 1e-9)
+
+    def fits(self, tokens: int) -> int:
+        """The most that a prompt may count here so that the provider counts at most `tokens`."""
+        counted = max(0, tokens)
+        while counted and self.worst(counted) > tokens:
+            counted = max(0, min(counted - 1, int(tokens / self.margin(counted))))
+        return counted
+
+    def answers(self, stage: str) -> bool:
+        """Whether the model can do what a stage asks for."""
+        return self.stages is None or stage in self.stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +126,8 @@ class Outcome:
         usage: What was billed; None where nobody knows (the ledger then charges the reservation).
         error: Why there is no reply: a `BudgetError` if the call wasn't admitted, a `ModelError` if it failed.
         cached: Whether the reply was taken from a store and cost nothing now. `usage` is what it cost when it was made.
-        retry_after_s: After how many seconds the call may be tried again: 0 where the provider named no time; None where
-            trying again makes no sense.
+        retry_after_s: After how many seconds the call may be tried again: 0 where the provider named no time; None
+            where trying again makes no sense.
         unbilled: Whether it is certain that nothing was billed: the provider wasn't reached, or turned the call away.
     """
 

@@ -31,7 +31,16 @@ from hierarchy.terms import terms
 from hierarchy.tokens import Counter, count_tokens
 from hierarchy.tree import SummaryTree
 
-__all__ = ["SHORT_REPLY_TOKENS", "Note", "Turn", "compose", "minimum_tokens", "overhead", "passage_variables", "prompt_tokens"]
+__all__ = [
+    "SHORT_REPLY_TOKENS",
+    "Note",
+    "Turn",
+    "compose",
+    "minimum_tokens",
+    "overhead",
+    "passage_variables",
+    "prompt_tokens",
+]
 
 # The smallest evidence and the smallest reply that make an answer: a sentence or two with its label, and its quotation.
 _SHORT_PASSAGE_TOKENS, SHORT_REPLY_TOKENS = 96, 96
@@ -152,6 +161,7 @@ def prompt_tokens(
     question: str,
     evidence: Evidence,
     relevance: Relevance,
+    *,
     count: Counter = count_tokens,
     folder: Path | str | None = None,
     turn: Turn = _ONLY,

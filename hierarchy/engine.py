@@ -1,10 +1,8 @@
-"""The engine: drives flows, and is the only one who calls models, keeps the ledger and reads files.
+"""The engine: reads documents, opens a session for each question, and has it driven.
 
-`Reasoner` is the reusable front; `ask`, `aask`, `context` and `outline` are it for one use. A flow yields events and
-batches of requests; the engine admits each request by the ledger before it is sent, calls the model, settles at what
-was billed, and records it all in one trace. **What doesn't fit the budget isn't sent.**
-
-Doesn't decide what to read or ask (`flow`) and doesn't print (`cli`).
+`Reasoner` is the reusable front; `ask`, `aask`, `stream`, `context`, `outline` and `quote` are it for one use. What is
+read and asked is decided by flows (`flow`), what is paid by the ledger; sessions keep the books (`session`), drivers
+make the calls (`drivers`). **What doesn't fit the budget isn't sent, and what was paid for once is kept.**
 """
 
 from __future__ import annotations
@@ -14,32 +12,39 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 from hierarchy.allocator import POLICIES, Policy
 from hierarchy.answer import Answer
 from hierarchy.budget import Budget
-from hierarchy.calls import Outcome, Request
+from hierarchy.calls import Outcome
 from hierarchy.document import Document
-from hierarchy.errors import BudgetError, HierarchyError, InputError
-from hierarchy.events import Event, Finished, Kept, Noted, Released, Reserved, Settled
+from hierarchy.drivers import Places, drive, drive_async
+from hierarchy.errors import InputError
+from hierarchy.events import Event, Said
 from hierarchy.flow import Context, Flow, Strategy, answer_question, gather_context
-from hierarchy.ledger import Account, Reservation
+from hierarchy.ledger import Account
 from hierarchy.loaders import load
-from hierarchy.models import ExtractiveModel, Model
+from hierarchy.margins import Margins
+from hierarchy.models import Model, as_model
 from hierarchy.planner import outline as build_tree
-from hierarchy.trace import Trace
+from hierarchy.session import OnEvent, Retries, Session, tariff_of
+from hierarchy.strategy import WAYS
 from hierarchy.tree import SummaryTree
 
-__all__ = ["Reasoner", "aask", "ask", "context", "outline"]
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
-T = TypeVar("T")
+    from hierarchy.store import Store
+
+__all__ = ["Reasoner", "aask", "ask", "astream", "context", "outline", "stream"]
+
 Progress = Callable[[int, int, str], None]
-OnEvent = Callable[[Event], None]
 Source = str | Path | Document | SummaryTree
 
 DEFAULT_BUDGET = 8_000
@@ -53,15 +58,23 @@ class Reasoner:
     Trees of the documents asked about last are kept, so that a second question over the same one starts at once.
 
     Args:
-        model: `extractive`, the built-in model that needs no key and no network, or any `Model`.
+        model: `extractive`, the built-in model that needs no key and no network; a language model as litellm spells it,
+            such as `anthropic/claude-sonnet-4-5`; a LangChain chat model; or any `Model`.
+        summary_model: A cheaper one that routes, summarises and reads branches; `model` does if None.
         policy: How tokens are divided over the tree: a name from `allocator.POLICIES`, or a function.
-        through_model: Whether the model reads branches one by one, each in a call of its own, and answers from what it
-            copied, rather than answer from their text. A document that fits is handed over whole all the same.
+        way: How documents are read: `auto` chooses by budget, document and question; `single`, `staged` or `branches`.
+        rounds: How often evidence is read and answered from, at most.
         prompts: A folder of templates that go before the built-in ones.
-        max_concurrency: How many calls of one question may be under way at once.
+        store: Where replies and trees are kept, so that none is paid for twice: a file, a `Store`, None for nowhere.
+            `auto` is the user's own store if a language model is named, and nowhere otherwise.
+        api_base: Where the models are served, for servers of one's own.
+        timeout_s: How long one call may take; a local server may need minutes.
+        max_concurrency: How many calls may be under way at once, over all questions.
+        max_attempts: How often a call is made at most, if its provider is busy or unreachable.
+        model_options: What is passed on to the provider besides, such as `{"reasoning_effort": "low"}`.
 
     Raises:
-        InputError: There is no such model, policy or folder.
+        InputError: There is no such model, policy, way or folder.
 
     Example:
         >>> reasoner = Reasoner()
@@ -73,24 +86,41 @@ class Reasoner:
 
     def __init__(
         self,
-        model: str | Model = "extractive",
+        model: str | Model | BaseChatModel = "extractive",
         *,
+        summary_model: str | Model | BaseChatModel | None = None,
         policy: str | Policy = "expected_gain",
-        through_model: bool = False,
+        way: str = "auto",
+        rounds: int = 2,
         prompts: str | Path | None = None,
+        store: str | Path | Store | None = "auto",
+        api_base: str | None = None,
+        timeout_s: float = 600.0,
         max_concurrency: int = 8,
+        max_attempts: int = 4,
+        model_options: dict[str, Any] | None = None,
     ) -> None:
-        self.model = _model(model)
-        if max_concurrency < 1:
-            raise InputError(f"max_concurrency is {max_concurrency}.", "Give 1 or more.")
-        self.max_concurrency = max_concurrency
-        name, function = _policy(policy)
+        named_model = partial(as_model, api_base=api_base, timeout_s=timeout_s, options=model_options)
+        self.model: Model = named_model(model)
+        self.helper: Model = self.model if summary_model is None else named_model(summary_model)
+        for name, value in (("max_concurrency", max_concurrency), ("max_attempts", max_attempts), ("rounds", rounds)):
+            if value < 1:
+                raise InputError(f"{name} is {value}.", "Give 1 or more.")
+        if way not in WAYS:
+            raise InputError(f"There is no way {way!r} to read.", f"Use one of {', '.join(WAYS)}.")
+        policy_name, function = _policy(policy)
         self.strategy = Strategy(
             policy=function,
-            policy_name=name,
-            through_model=through_model,
+            policy_name=policy_name,
+            way=way,
+            rounds=rounds,
             prompts=Path(prompts) if prompts is not None else None,
         )
+        self.retries = Retries(most=max_attempts)
+        self.margins = Margins()
+        self._places = Places(max_concurrency)
+        named = any(isinstance(each, str) and each != "extractive" for each in (model, summary_model))
+        self._shelf = _Shelf(store, auto=named)
         self._trees: OrderedDict[object, SummaryTree] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -130,19 +160,29 @@ class Reasoner:
         question: str,
         budget: Budget | int | str = DEFAULT_BUDGET,
         *,
+        account: Account | None = None,
         on_event: OnEvent | None = None,
+        on_text: Callable[[str], None] | None = None,
         progress: Progress | None = None,
+        stop: threading.Event | None = None,
     ) -> Answer:
         """Answer a question over a document, within a budget.
+
+        **Anytime:** an interrupt (Ctrl-C), a deadline, an outage or a `stop` gives the best answer from what was read
+        by then, marked partial. A second interrupt is raised.
 
         Args:
             document: As for `outline`.
             question: In plain words.
             budget: Tokens over all calls: `8000`, `"8k"`, `"5%"` of the document, or a `Budget` with further caps.
+            account: An account that several questions draw on together; each keeps its own budget besides.
             on_event: Called with each event of the trace as it happens, in order, in the thread that asks. **If it
                 raises, it isn't called again, nothing more is sent, and its exception ends the question with the books
                 closed**: what was sent is settled, what wasn't is released.
+            on_text: Called with pieces of the answer's text as they come, in the thread that makes the call. A further
+                round of reading begins the text anew.
             progress: Called while the document is read.
+            stop: Set it from anywhere to have the question answered from what was read by then.
 
         Returns:
             The answer with its verified citations, its bill, its receipt and its trace.
@@ -151,10 +191,15 @@ class Reasoner:
             InputError: The document can't be read or the question is blank.
             BudgetTooSmall: No answer is possible within it; nothing was spent.
             BudgetError: The model's price isn't known or already too high for a cap in USD; nothing was spent.
+            StoreError: The store can't be used; nothing was spent.
         """
         began = time.monotonic()
-        session, flow = self._asked(self.outline(document, progress=progress), question, budget, on_event, began)
-        return session.finished(self._driven(session, flow))
+        tree = self.outline(document, progress=progress)
+        session, flow = self._asked(tree, question, budget, began, account)
+        session.on_event, session.on_text = on_event, on_text
+        answer = drive(session, session.work(flow), self._places, stop)
+        self._shelf.learn(self.margins)
+        return session.finished(answer)
 
     async def aask(
         self,
@@ -162,14 +207,105 @@ class Reasoner:
         question: str,
         budget: Budget | int | str = DEFAULT_BUDGET,
         *,
+        account: Account | None = None,
         on_event: OnEvent | None = None,
+        on_text: Callable[[str], None] | None = None,
         progress: Progress | None = None,
+        stop: threading.Event | None = None,
     ) -> Answer:
-        """As `ask`, without blocking the event loop: files are read in a thread, calls are awaited."""
+        """As `ask`, without blocking the event loop: files are read in a thread, calls are awaited.
+
+        The task's first cancellation while calls are under way is an interrupt: the best answer comes back from what
+        was read. The second one is raised.
+        """
         began = time.monotonic()
         tree = await asyncio.to_thread(self.outline, document, progress=progress)
-        session, flow = self._asked(tree, question, budget, on_event, began)
-        return session.finished(await self._adriven(session, flow))
+        session, flow = self._asked(tree, question, budget, began, account)
+        session.on_event, session.on_text = on_event, on_text
+        answer = await drive_async(session, session.work(flow), self._places, stop)
+        self._shelf.learn(self.margins)
+        return session.finished(answer)
+
+    def stream(
+        self,
+        document: Source,
+        question: str,
+        budget: Budget | int | str = DEFAULT_BUDGET,
+        *,
+        account: Account | None = None,
+    ) -> Iterator[Event | Answer]:
+        """Answer a question and yield what happens as it happens: events, pieces of text (`Said`), last the answer.
+
+        Giving up the iterator stops the question: nothing more is sent.
+
+        Raises:
+            HierarchyError: As `ask`.
+        """
+        heard: SimpleQueue[Event | Answer | BaseException] = SimpleQueue()
+        stop = threading.Event()
+
+        def run() -> None:
+            try:
+                heard.put(
+                    self.ask(
+                        document,
+                        question,
+                        budget,
+                        account=account,
+                        on_event=heard.put,
+                        on_text=lambda text: heard.put(Said(text=text)),
+                        stop=stop,
+                    )
+                )
+            except BaseException as error:  # noqa: BLE001  Raised again where the stream is read.
+                heard.put(error)
+
+        threading.Thread(target=run, name="hierarchy-stream", daemon=True).start()
+        try:
+            while True:
+                item = heard.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+                if isinstance(item, Answer):
+                    return
+        finally:
+            stop.set()
+
+    async def astream(
+        self,
+        document: Source,
+        question: str,
+        budget: Budget | int | str = DEFAULT_BUDGET,
+        *,
+        account: Account | None = None,
+    ) -> AsyncIterator[Event | Answer]:
+        """As `stream`, to be awaited."""
+        heard: asyncio.Queue[Event | Answer | None] = asyncio.Queue()
+        stop = threading.Event()
+
+        async def run() -> Answer:
+            try:
+                return await self.aask(
+                    document,
+                    question,
+                    budget,
+                    account=account,
+                    on_event=heard.put_nowait,
+                    on_text=lambda text: heard.put_nowait(Said(text=text)),
+                    stop=stop,
+                )
+            finally:
+                heard.put_nowait(None)
+
+        task = asyncio.ensure_future(run())
+        try:
+            while (item := await heard.get()) is not None:
+                yield item
+            yield await task
+        finally:
+            stop.set()
+            task.cancel()
 
     def context(
         self,
@@ -190,242 +326,94 @@ class Reasoner:
         """
         tree = self.outline(document, progress=progress)
         caps = Budget.parse(budget, document_tokens=tree.tokens)
-        session = _Session(self.model, caps, on_event)
+        session = Session(model=self.model, helper=self.helper, budget=caps, margins=self.margins, on_event=on_event)
         flow = gather_context(tree, question, budget=caps, strategy=self.strategy, count=self.model.count)
-        found = self._driven(session, flow)
+        found = drive(session, session.work(flow), self._places)
         return replace(found, trace=session.trace())
 
-    # -- driving -----------------------------------------------------------------------------------------------
-
     def _asked(
-        self, tree: SummaryTree, question: str, budget: Budget | int | str, on_event: OnEvent | None, began: float
-    ) -> tuple[_Session, Flow[Answer]]:
+        self,
+        tree: SummaryTree,
+        question: str,
+        budget: Budget | int | str,
+        began: float,
+        account: Account | None,
+    ) -> tuple[Session, Flow[Answer]]:
         caps = Budget.parse(budget, document_tokens=tree.tokens)
+        journal = self._shelf.opened(self.margins, (self.model.name, self.helper.name))
         flow = answer_question(
             tree,
             question,
             budget=caps,
             strategy=self.strategy,
-            model=self.model.name,
-            count=self.model.count,
-            margin=self.model.margin,
-            price=self.model.price,
+            tariff=tariff_of(self.model, self.margins),
+            helper=tariff_of(self.helper, self.margins),
         )
-        deadline = math.inf if caps.max_seconds is None else began + caps.max_seconds
-        return _Session(self.model, caps, on_event, deadline), flow
+        session = Session(
+            model=self.model,
+            helper=self.helper,
+            budget=caps,
+            margins=self.margins,
+            shared=account,
+            journal=journal,
+            retries=self.retries,
+            deadline=math.inf if caps.max_seconds is None else began + caps.max_seconds,
+        )
+        return session, flow
 
-    def _driven(self, session: _Session, flow: Flow[T]) -> T:
-        steps = session.steps(flow)
-        pool = ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="hierarchy")
-        try:
-            outcomes: tuple[Outcome, ...] | None = None
-            while True:
-                try:
-                    requests = next(steps) if outcomes is None else steps.send(outcomes)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return]
-                try:
-                    outcomes = self._completed(pool, requests, session)
-                except BaseException as interruption:
-                    steps.throw(interruption)  # the session closes its books before the interruption goes on
-                    raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # calls that nobody waits for any more have their own end
 
-    def _completed(
-        self, pool: ThreadPoolExecutor, requests: tuple[Request, ...], session: _Session
-    ) -> tuple[Outcome, ...]:
-        """Make a batch of calls; one alone in this thread, so that it needs no other, unless it may take too long."""
-        seconds = session.seconds_left()
-        if len(requests) == 1 and seconds is None:
-            return (self.model.complete(requests[0]),)
-        calls = [pool.submit(self.model.complete, request) for request in requests]
-        try:
-            done = wait(calls, seconds, FIRST_EXCEPTION).done
-            for failed in [call for call in calls if call in done and call.exception()]:
-                failed.result()
-            return tuple(call.result() if call in done else session.late() for call in calls)
-        finally:
-            for call in calls:
-                call.cancel()
-
-    async def _adriven(self, session: _Session, flow: Flow[T]) -> T:
-        steps = session.steps(flow)
-        outcomes: tuple[Outcome, ...] | None = None
-        while True:
-            try:
-                requests = next(steps) if outcomes is None else steps.send(outcomes)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            try:
-                outcomes = await self._acompleted(requests, session)
-            except BaseException as interruption:
-                steps.throw(interruption)
-                raise
-
-    async def _acompleted(self, requests: tuple[Request, ...], session: _Session) -> tuple[Outcome, ...]:
-        places = asyncio.Semaphore(self.max_concurrency)
-
-        async def complete(request: Request) -> Outcome:
-            async with places:
-                return await self.model.acomplete(request)
-
-        calls = [asyncio.ensure_future(complete(request)) for request in requests]
-        try:
-            done, _ = await asyncio.wait(calls, timeout=session.seconds_left(), return_when=asyncio.FIRST_EXCEPTION)
-            for failed in [call for call in calls if call in done and (call.cancelled() or call.exception())]:
-                failed.result()
-            return tuple(call.result() if call in done else session.late() for call in calls)
-        finally:
-            for call in calls:
-                call.cancel()
+# -- what is kept ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
-class _Session:
-    """One question's books: the account, the events so far, and who listens."""
+class _Journal:
+    """A store as a session knows it."""
 
-    model: Model
-    budget: Budget
-    on_event: OnEvent | None
-    deadline: float = math.inf
-    account: Account = field(init=False)
-    events: list[Event] = field(default_factory=list)
-    under_way: bool = False  # whether what is reserved was sent
-    deafened: BaseException | None = None  # what the listener raised
+    store: Store
 
-    def __post_init__(self) -> None:
-        self.account = Account(self.budget)
+    def recall(self, key: str) -> Outcome | None:
+        found = self.store.completion(key)
+        return Outcome(text=found.text, usage=found.usage) if found else None
 
-    def steps(self, flow: Flow[T]) -> Generator[tuple[Request, ...], tuple[Outcome, ...], T]:
-        """Run a flow: record its events, admit its requests, settle their outcomes; close the books however it ends."""
-        try:
-            try:
-                result = yield from self._steps(flow)
-            finally:
-                self._close()
-            self._heed()
-        except HierarchyError as error:
-            error.trace = self.trace()
-            raise
-        return result
+    def keep(self, key: str, model: str, stage: str, outcome: Outcome) -> None:
+        from hierarchy.store import Completion
 
-    def _steps(self, flow: Flow[T]) -> Generator[tuple[Request, ...], tuple[Outcome, ...], T]:
-        reply: tuple[Outcome, ...] | None = None
-        while True:
-            self._heed()
-            try:
-                step = flow.send(reply)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            if isinstance(step, Event):
-                self._keep(step)
-                self.record(step)
-                reply = None
-            else:
-                reply = yield from self._batch(step)
+        assert outcome.usage is not None
+        kept = Completion(key=key, model=model, stage=stage, text=outcome.text, usage=outcome.usage)
+        self.store.keep_completion(kept)
 
-    def _keep(self, event: Event) -> None:
-        """A flow sets the composer's share aside by saying so."""
-        if isinstance(event, Kept):
-            self.account.keep(event.tokens, cost_usd=event.cost_usd)
 
-    def _batch(
-        self, requests: tuple[Request, ...]
-    ) -> Generator[tuple[Request, ...], tuple[Outcome, ...], tuple[Outcome, ...]]:
-        """Admit a batch, have what was admitted called, settle. A request that doesn't fit comes back as an error."""
-        outcomes = [Outcome()] * len(requests)
-        held: dict[int, Reservation] = {}
-        for index, request in enumerate(requests):
-            try:
-                held[index] = self._reserved(request)
-            except BudgetError as error:
-                outcomes[index] = Outcome(error=error)
-                self.record(Noted(what=f"A {request.stage} call wasn't sent: {error.message}"))
-        if held:
-            self._heed()
-            self.under_way = True
-            replies = yield tuple(requests[index] for index in held)
-            for (index, reservation), reply in zip(held.items(), replies, strict=True):
-                outcomes[index] = self._settled(reservation, reply)
-            self.under_way = False
-        return tuple(outcomes)
+class _Shelf:
+    """The store of a reasoner, opened with the first question."""
 
-    def _reserved(self, request: Request) -> Reservation:
-        if time.monotonic() >= self.deadline:
-            raise self._time_is_up()
-        tokens = self.model.count(request.prompt)
-        at_worst = math.ceil(tokens * self.model.margin)
-        reservation = self.account.reserve(
-            request.stage,
-            tokens,
-            request.max_output_tokens,
-            margin=self.model.margin,
-            cost_usd=self.model.price(at_worst, request.max_output_tokens),
-            kept=request.stage == "compose",
-        )
-        self.record(Reserved.of(reservation, node=request.about))
-        return reservation
+    def __init__(self, store: str | Path | Store | None, *, auto: bool) -> None:
+        self._given = (None if not auto else "") if store == "auto" else store
+        self._store: Store | None = None
+        self._lock = threading.Lock()
 
-    def _settled(self, reservation: Reservation, outcome: Outcome) -> Outcome:
-        if outcome.cached:
-            self._released(reservation)
-            return outcome
-        billed = self.account.settle(reservation, outcome.usage)
-        error = outcome.error.message if outcome.error else ""
-        self.record(Settled.of(reservation, outcome.usage, error=error))
-        return replace(outcome, usage=billed)
+    def opened(self, margins: Margins, models: tuple[str, ...]) -> _Journal | None:
+        """The journal, with what is known of the models' margins taken in; None where nothing is kept."""
+        if self._given is None:
+            return None
+        from hierarchy.store import Store, default_path
 
-    def _released(self, reservation: Reservation) -> None:
-        self.account.release(reservation)
-        self.record(Released(call=reservation.number))
+        with self._lock:
+            if self._store is None:
+                given = self._given
+                self._store = given if isinstance(given, Store) else Store.open(Path(given or default_path()))
+        for model in sorted(set(models)):
+            if (known := self._store.margin(model)) is not None:
+                margins.learn(model, known)
+        return _Journal(self._store)
 
-    def _close(self) -> None:
-        """End the books. What an interruption left open wasn't sent, or costs its worst case: nobody knows better."""
-        for reservation in self.account.ledger.reservations:
-            if self.under_way:
-                self._settled(reservation, Outcome())
-            else:
-                self._released(reservation)
-        self.record(Finished.of(self.account.ledger))
+    def learn(self, margins: Margins) -> None:
+        """Keep what was learnt of margins.
 
-    # -- time ------------------------------------------------------------------------------------------------------
-
-    def seconds_left(self) -> float | None:
-        """How long calls may take; None without a cap."""
-        return None if self.deadline == math.inf else max(0.0, self.deadline - time.monotonic())
-
-    def late(self) -> Outcome:
-        """The outcome of a call that took too long. It may still be billed, so it costs its worst case."""
-        return Outcome(error=self._time_is_up())
-
-    def _time_is_up(self) -> BudgetError:
-        return BudgetError(f"The {self.budget.max_seconds:g} seconds are up.", "Allow more time.")
-
-    # -- the trace -------------------------------------------------------------------------------------------------
-
-    def _heed(self) -> None:
-        """Raise what the listener raised, where nothing is left half done."""
-        if self.deafened:
-            raise self.deafened
-
-    def record(self, event: Event) -> None:
-        """Put an event on the trace and tell who listens."""
-        self.events.append(event)
-        if self.on_event and not self.deafened:
-            try:
-                self.on_event(event)
-            except BaseException as error:  # noqa: BLE001  Raised again by `_heed`, an interrupt included.
-                self.deafened = error
-
-    def trace(self) -> Trace:
-        """What happened so far."""
-        return Trace(tuple(self.events))
-
-    def finished(self, answer: Answer) -> Answer:
-        """The answer with its bill and its trace."""
-        ledger = self.account.ledger
-        return replace(answer, usage=ledger.spent, by_stage=ledger.by_stage, budget=self.budget, trace=self.trace())
+        Only at the end of a question, so that a run that is killed and asked again plans as it did.
+        """
+        if self._store is not None:
+            for model, margin in margins.snapshot():
+                self._store.keep_margin(model, margin)
 
 
 # -- one-off use -----------------------------------------------------------------------------------------------------
@@ -436,7 +424,7 @@ def ask(
     question: str,
     budget: Budget | int | str = DEFAULT_BUDGET,
     *,
-    model: str | Model = "extractive",
+    model: str | Model | BaseChatModel = "extractive",
     **options: Any,
 ) -> Answer:
     """Answer one question over a document within a budget; see `Reasoner` for the options and `Reasoner.ask`.
@@ -454,11 +442,35 @@ async def aask(
     question: str,
     budget: Budget | int | str = DEFAULT_BUDGET,
     *,
-    model: str | Model = "extractive",
+    model: str | Model | BaseChatModel = "extractive",
     **options: Any,
 ) -> Answer:
     """As `ask`, to be awaited."""
     return await Reasoner(model, **options).aask(document, question, budget)
+
+
+def stream(
+    document: Source,
+    question: str,
+    budget: Budget | int | str = DEFAULT_BUDGET,
+    *,
+    model: str | Model | BaseChatModel = "extractive",
+    **options: Any,
+) -> Iterator[Event | Answer]:
+    """Answer one question and yield what happens as it happens; see `Reasoner.stream`."""
+    return Reasoner(model, **options).stream(document, question, budget)
+
+
+def astream(
+    document: Source,
+    question: str,
+    budget: Budget | int | str = DEFAULT_BUDGET,
+    *,
+    model: str | Model | BaseChatModel = "extractive",
+    **options: Any,
+) -> AsyncIterator[Event | Answer]:
+    """As `stream`, to be awaited."""
+    return Reasoner(model, **options).astream(document, question, budget)
 
 
 def context(document: Source, question: str, budget: Budget | int | str = DEFAULT_BUDGET, **options: Any) -> Context:
@@ -469,14 +481,6 @@ def context(document: Source, question: str, budget: Budget | int | str = DEFAUL
 def outline(document: Source, *, progress: Progress | None = None) -> SummaryTree:
     """The tree of coarse summaries over a document; see `Reasoner.outline`."""
     return Reasoner().outline(document, progress=progress)
-
-
-def _model(model: str | Model) -> Model:
-    if not isinstance(model, str):
-        return model
-    if model == "extractive":
-        return ExtractiveModel()
-    raise InputError(f"There is no built-in model {model!r}.", "Use `extractive`, or give a model object.")
 
 
 def _policy(policy: str | Policy) -> tuple[str, Policy]:

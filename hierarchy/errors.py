@@ -13,7 +13,8 @@ remedy. The tree is short on purpose; catch `HierarchyError` to catch them all::
     │   └── LedgerError           a reservation settled twice, or not its own
     ├── ModelError            a model that can't be used or whose reply can't
     │   ├── Unavailable · Refused · ContextExceeded · OutputInvalid
-    └── StoreError            a store or trace that is damaged or of another version
+    ├── StoreError            a store or trace that is damaged or of another version
+    └── Interrupted           a run that was stopped before it was done
 
 Owns no policy: who raises what is documented where it is raised.
 """
@@ -31,6 +32,7 @@ __all__ = [
     "DocumentUnreadable",
     "HierarchyError",
     "InputError",
+    "Interrupted",
     "LedgerError",
     "ModelError",
     "OutputInvalid",
@@ -125,3 +127,7 @@ class OutputInvalid(ModelError):
 
 class StoreError(HierarchyError):
     """A store, tree file or trace that is damaged, or written by a newer version."""
+
+
+class Interrupted(HierarchyError):
+    """A run that was stopped before it was done: what was read by then is answered from."""

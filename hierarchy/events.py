@@ -24,11 +24,17 @@ __all__ = [
     "GrantLine",
     "HandedBack",
     "Kept",
+    "Missed",
     "Noted",
     "Outlined",
+    "Planned",
     "Read",
+    "Recalled",
     "Released",
     "Reserved",
+    "Retried",
+    "Said",
+    "Searched",
     "Settled",
     "Started",
     "dotted",
@@ -163,6 +169,53 @@ class Estimated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Planned(Event):
+    """It was decided how to read. A later plan replaces an earlier one.
+
+    Attributes:
+        way: `whole`, `single`, `staged` or `branches`.
+        routing: `no`, `lean` or `full`.
+        rounds: How often evidence is read and answered from, at most.
+        why: The reason, in a sentence.
+    """
+
+    way: str
+    routing: str = "no"
+    rounds: int = 1
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched(Event):
+    """A model said what to search for besides the question's own words.
+
+    Attributes:
+        terms: Search terms in the document's words.
+        needs: Statements, tables or sections that are needed.
+        kind: What kind of question it is.
+        questions: Its parts.
+    """
+
+    terms: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    kind: str = ""
+    questions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed(Event):
+    """A round of reading left something open, and another one looks for it.
+
+    Attributes:
+        what: What is missing, in the model's words; it alone is searched for.
+        round: Which round it was, from 1.
+    """
+
+    what: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allocated(Event):
     """Tokens were divided over the tree. A later allocation replaces an earlier one.
 
@@ -271,6 +324,47 @@ class Released(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled(Event):
+    """A reply was there already, from an earlier run: it cost nothing now.
+
+    Attributes:
+        stage: The line of the bill that it would have gone on.
+        node: What it is about, dotted; empty for the whole tree.
+        usage: What it cost when it was made.
+    """
+
+    stage: str
+    node: str = ""
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried(Event):
+    """A call that failed is made again.
+
+    Attributes:
+        call: Number of the one that failed.
+        attempt: Which attempt comes next, from 2.
+        wait_s: How long is waited before it, in seconds.
+    """
+
+    call: int
+    attempt: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said(Event):
+    """A piece of the final answer's text, as it comes. For who listens only: **no trace holds it**.
+
+    Attributes:
+        text: The piece.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Read(Event):
     """A stretch of the document was read verbatim.
 
@@ -371,14 +465,20 @@ KINDS: tuple[type[Event], ...] = (
     Started,
     Outlined,
     Estimated,
+    Planned,
+    Searched,
     Allocated,
     Kept,
     Reserved,
+    Recalled,
     Settled,
     Released,
+    Retried,
+    Missed,
     Read,
     HandedBack,
     Noted,
+    Said,
     Answered,
     Finished,
 )

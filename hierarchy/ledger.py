@@ -308,6 +308,11 @@ class Ledger:
         return sum(self._left(share).tokens for share, _ in self._shares)
 
     @property
+    def shares(self) -> tuple[str, ...]:
+        """Names of the shares that are kept, in the order kept."""
+        return tuple(share for share, _ in self._shares)
+
+    @property
     def remaining_tokens(self) -> int:
         """What any call can reserve now: neither spent, held nor kept. Never below zero."""
         return self._common.tokens

@@ -11,7 +11,7 @@ Doesn't know the budget's other shares, models, or how answers are composed (`co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from hierarchy.errors import OutputInvalid
 from hierarchy.evidence import Evidence, Passage, numbered, passages_of, runs_of, sentences_of
 from hierarchy.relevance import Relevance
 from hierarchy.segments import LeafKind
-from hierarchy.templates import parse_reply, render
+from hierarchy.templates import Rendered, parse_reply, render
+from hierarchy.tokens import Counter
 from hierarchy.tree import Ints, SummaryTree
 
-__all__ = ["MIN_WORTH", "refine"]
+__all__ = ["MIN_WORTH", "Summary", "refine", "summarise"]
 
 MIN_WORTH = 2e-4
 """Reading stops at a grant that is less likely than this to hold evidence, and whose leaves are: it has nothing to do
@@ -44,8 +45,24 @@ _GAP_TOKENS = 24
 _LOOKAHEAD_TOKENS = 512
 # Branches that a model reads at the same time, at most, and what is kept of one whose call failed.
 _BRANCHES, _FAILED_BRANCH_TOKENS = 8, 160
+# A summary is at most this share of its source, and this long; a word is about so many tokens, a token at most so many
+# characters that are kept of it.
+_SUMMARY_SHARE, _LEAST_SUMMARY, _LONGEST_SUMMARY, _WORDS_PER_TOKEN, _CHARACTERS_PER_TOKEN = 0.2, 40, 250, 0.7, 16
 # A branch is worth a call if its text is at least this multiple of what the call costs besides.
 _TEXT_PER_OVERHEAD = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a model wrote about a branch.
+
+    Attributes:
+        title: What a reader would call the branch.
+        text: The summary.
+    """
+
+    title: str
+    text: str
 
 
 def refine(
@@ -56,7 +73,9 @@ def refine(
     policy: Policy = expected_gain,
     through_model: bool = False,
     max_output_tokens: int = 200,
+    spare_tokens: int = 0,
     min_worth: float = MIN_WORTH,
+    count: Counter | None = None,
     folder: Path | str | None = None,
 ) -> Steps[Evidence]:
     """Read what is worth reading, for at most `tokens`.
@@ -71,6 +90,8 @@ def refine(
         policy: Divides the tokens.
         through_model: Whether a model reads the branches, in one batch of independent requests.
         max_output_tokens: The most that each of these requests may return.
+        spare_tokens: What to allow beside that for thinking that nobody gets to see.
+        count: Counts what that model is sent; the tree's counter if None.
         min_worth: Stop where nothing is likelier than this to hold evidence.
         folder: Prompts that override the shipped ones.
 
@@ -85,10 +106,69 @@ def refine(
             policy=policy,
             max_output_tokens=max_output_tokens,
             min_worth=min_worth,
+            count=count or tree.count,
             folder=folder,
+            spare_tokens=spare_tokens,
         )
         return (yield from _through_model(task))
     return _read(tree, relevance, tokens, policy, min_worth).evidence(tokens)
+
+
+def summarise(
+    tree: SummaryTree,
+    relevance: Relevance,
+    tokens: int,
+    *,
+    policy: Policy = expected_gain,
+    spare_tokens: int = 0,
+    count: Counter | None = None,
+    folder: Path | str | None = None,
+) -> Steps[tuple[Evidence, tuple[Summary, ...]]]:
+    """Have branches summarised, for who wants all of a document in short.
+
+    A summary is capped at a share of its source, so that **it can't be longer than what it stands for**; it doesn't
+    know the question, so that another question about the same document finds it in the store.
+
+    Args:
+        tree: The tree.
+        relevance: Its estimate for the question.
+        tokens: What the requests may cost, input and output.
+        policy: Divides the tokens.
+        spare_tokens: What to allow beside each summary for thinking that nobody gets to see.
+        count: Counts what the model is sent; the tree's counter if None.
+        folder: Prompts that override the shipped ones.
+
+    Returns:
+        Evidence without passages that says what was read, and the summaries in document order.
+    """
+    task = _Task(
+        tree=tree,
+        relevance=relevance,
+        tokens=tokens,
+        policy=policy,
+        max_output_tokens=_LONGEST_SUMMARY,
+        min_worth=0.0,
+        count=count or tree.count,
+        folder=folder,
+        spare_tokens=spare_tokens,
+        summaries=True,
+    )
+    _, branches = _branches(task)
+    if not branches:
+        return Evidence(notes=(f"Too few tokens ({tokens:,}) for a model to summarise branches.",)), ()
+    outcomes = yield tuple(branch.request for branch in branches)
+    read: list[tuple[int, int]] = []
+    summaries, notes = [], []
+    for branch, outcome in zip(branches, outcomes, strict=True):
+        if outcome.error or not outcome.text.strip():
+            notes.append(f"{_name(tree, branch)} couldn't be summarised. {outcome.error or ''}".strip())
+            continue
+        read += [passage.leaves for passage in branch.passages]
+        title = tree.find(branch.request.about or (0,)).title
+        most = branch.request.max_output_tokens - spare_tokens
+        text = outcome.text.strip()[: most * _CHARACTERS_PER_TOKEN]
+        summaries.append(Summary(title=title, text=text))
+    return Evidence(read=tuple(read), notes=tuple(notes)), tuple(summaries)
 
 
 # -- reading without a model -------------------------------------------------------------------------------------------
@@ -270,10 +350,28 @@ class _Task:
     policy: Policy
     max_output_tokens: int
     min_worth: float
+    count: Counter
     folder: Path | str | None
+    spare_tokens: int = 0
+    summaries: bool = False  # or evidence is copied
 
     def read(self, tokens: int) -> _Reading:
         return _read(self.tree, self.relevance, tokens, self.policy, self.min_worth)
+
+    def prompt(self, passages: Sequence[Mapping[str, Any]], tokens: int = 0) -> tuple[Rendered, dict[str, Any]]:
+        """What a request with these passages of so many tokens says, and what it was rendered from."""
+        if self.summaries:
+            words = int(self.reply_tokens(tokens) * _WORDS_PER_TOKEN)
+            variables: dict[str, Any] = {"passages": passages, "words": words}
+            return render("summarise", variables, folder=self.folder), variables
+        variables = {"question": self.relevance.question.text, "passages": passages}
+        return render("refine", variables, folder=self.folder), variables
+
+    def reply_tokens(self, tokens: int) -> int:
+        """The most that a reply about so many tokens may say: of a summary, a share of them."""
+        if not self.summaries:
+            return self.max_output_tokens
+        return min(self.max_output_tokens, max(_LEAST_SUMMARY, int(tokens * _SUMMARY_SHARE)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,8 +420,7 @@ def _branches(task: _Task) -> tuple[_Reading, tuple[_Branch, ...]]:
     What labels and column heads add isn't known before the text is rendered: it is rendered, and shortened in
     proportion until it fits.
     """
-    variables = {"question": task.relevance.question.text, "passages": []}
-    overhead = task.tree.count(render("refine", variables, folder=task.folder).text) + task.max_output_tokens
+    overhead = task.count(task.prompt([])[0].text) + task.max_output_tokens + task.spare_tokens
     number = max(1, min(_BRANCHES, task.tokens // (overhead * (1 + _TEXT_PER_OVERHEAD))))
     text_tokens = task.tokens - number * overhead
     while text_tokens > 0:
@@ -358,17 +455,18 @@ def _groups(tree: SummaryTree, passages: Sequence[Passage], number: int) -> Iter
 
 def _branch(task: _Task, passages: tuple[Passage, ...]) -> _Branch:
     shown = numbered(task.tree, task.relevance, passages)
-    variables = {"question": task.relevance.question.text, "passages": shown}
-    prompt = render("refine", variables, folder=task.folder)
+    text_tokens = sum(passage.tokens for passage in passages)
+    prompt, variables = task.prompt(shown, text_tokens)
+    most = task.reply_tokens(text_tokens) + task.spare_tokens
     request = Request(
-        stage="refine",
+        stage="summarise" if task.summaries else "refine",
         prompt=prompt.text,
-        max_output_tokens=task.max_output_tokens,
+        max_output_tokens=most,
         template=prompt.template_key,
         variables=variables,
         about=task.tree.id_of(task.tree.smallest_node(passages[0].leaves[0], passages[-1].leaves[1])),
     )
-    return _Branch(passages=passages, request=request, tokens=task.tree.count(prompt.text) + task.max_output_tokens)
+    return _Branch(passages=passages, request=request, tokens=task.count(prompt.text) + most)
 
 
 def _kept_of(tree: SummaryTree, relevance: Relevance, branch: _Branch, outcome: Outcome) -> tuple[list[int], list[str]]:

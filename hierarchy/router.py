@@ -89,17 +89,19 @@ def route(call: Request) -> Steps[Routed]:
             raise outcome.error
         return Routed(routing=reading_of(outcome.text))
     except HierarchyError as error:
-        return Routed(routing=Routing(), note=f"The question couldn't be routed, so its own words were searched. {error}")
+        return Routed(
+            routing=Routing(), note=f"The question couldn't be routed, so its own words were searched. {error}"
+        )
 
 
 def reading_of(text: str) -> Routing:
-    """What a reply says, in either form.
+    r"""What a reply says, in either form.
 
     Raises:
         OutputInvalid: It names nothing to search for.
 
     Example:
-        >>> reading_of("- current assets\\n- inventories").terms
+        >>> reading_of("- current assets\n- inventories").terms
         ('current assets', 'inventories')
     """
     try:

@@ -16,7 +16,17 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["FIRST_TOKENS", "NEXT_TOKENS", "WAYS", "Plan", "Situation", "asks_for_all", "choose", "revised"]
+__all__ = [
+    "FIRST_TOKENS",
+    "NEXT_TOKENS",
+    "WAYS",
+    "Plan",
+    "Situation",
+    "asks_for_all",
+    "asks_for_summary",
+    "choose",
+    "revised",
+]
 
 Way = Literal["whole", "single", "staged", "branches"]
 Form = Literal["no", "lean", "full"]
@@ -45,7 +55,10 @@ _ALL_ASKED = re.compile(
     r"which (?:of (?:these|the|those)|documents|files|contracts|agreements|articles|reports))\b",
     re.IGNORECASE,
 )
-_ALL_KINDS = ("list", "summary", "summar", "whole")
+_SUMMARY_ASKED = re.compile(
+    r"\b(?:summar(?:y|i[sz]e\w*|ies)|overview|gist|main (?:points|topics|themes|ideas))\b", re.IGNORECASE
+)
+_ALL_KINDS, _SUMMARY_KINDS = ("list", "summar", "whole"), ("summar",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +121,25 @@ def asks_for_all(question: str, kind: str = "") -> bool:
     """Whether a question is about all of a document, by its words or by the kind that a model took it for.
 
     Example:
-        >>> asks_for_all("Summarise the meeting."), asks_for_all("Who chaired the meeting?"), asks_for_all("Why?", "list")
+        >>> asks_for_all("Summarise the meeting."), asks_for_all("Who chaired it?"), asks_for_all("Why?", "list")
         (True, False, True)
     """
     return bool(_ALL_ASKED.search(question)) or any(kind.startswith(name) for name in _ALL_KINDS)
 
 
+def asks_for_summary(question: str, kind: str = "") -> bool:
+    """Whether a question wants all of a document in short, rather than certain things wherever they stand.
+
+    Example:
+        >>> asks_for_summary("Give an overview."), asks_for_summary("Which of these contracts renew?")
+        (True, False)
+    """
+    return bool(_SUMMARY_ASKED.search(question)) or any(kind.startswith(name) for name in _SUMMARY_KINDS)
+
+
 def choose(given: Situation) -> Plan:
     """Choose before anything is called."""
-    if given.way == "auto" and given.whole_tokens <= given.budget_tokens:
+    if given.way in {"auto", "branches"} and given.whole_tokens <= given.budget_tokens:
         return Plan(way="whole", why=f"All {given.document_tokens:,} tokens of the document fit the budget.")
     if given.way == "single" or (given.way == "auto" and not given.can_route):
         return Plan(way="single", why="The model quotes and asks nothing back: one call with all that fits.")

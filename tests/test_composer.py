@@ -46,10 +46,13 @@ def start(tree, question, evidence, *, most=4_000, output=300, **options):
 def finish(steps, reply):
     """The answer once the call is answered, by text or outcome; a call to repair the reply is answered alike."""
     outcome = reply if isinstance(reply, Outcome) else Outcome(text=reply)
-    with pytest.raises(StopIteration) as stop:
-        if steps.send((outcome,))[0].stage == "repair":
-            steps.send((outcome,))
-    return stop.value.value
+    try:
+        (repair,) = steps.send((outcome,))
+        assert repair.stage == "repair"
+        steps.send((outcome,))
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("It asked a third time.")
 
 
 def answered(reply, *words, question=QUESTION, **options):

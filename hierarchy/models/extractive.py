@@ -129,6 +129,7 @@ class ExtractiveModel:
         self.name = "extractive"
         self.count = count
         self.margin = 1.0
+        self.stages = frozenset({"compose", "refine"})
 
     def price(self, input_tokens: int, output_tokens: int) -> float | None:  # noqa: ARG002
         """Nothing, whatever the size."""

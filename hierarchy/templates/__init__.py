@@ -20,12 +20,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hierarchy.errors import InputError
-from hierarchy.templates.replies import parse_list, parse_reply
+from hierarchy.templates.replies import AnswerText, parse_list, parse_reply
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["TEMPLATES", "Rendered", "Template", "Variable", "parse_list", "parse_reply", "render"]
+__all__ = ["TEMPLATES", "AnswerText", "Rendered", "Template", "Variable", "parse_list", "parse_reply", "render"]
 
 # In a wheel the templates lie within the package, in a checkout (and so in an editable install) beside it.
 _PACKAGE = Path(__file__).parent.parent
@@ -121,9 +121,7 @@ TEMPLATES: Mapping[str, Template] = MappingProxyType(
     {
         template.name: template
         for template in (
-            Template(
-                name="route", variables=(_QUESTION, _DOCUMENT), reply=("terms", "needs", "kind", "questions")
-            ),
+            Template(name="route", variables=(_QUESTION, _DOCUMENT), reply=("terms", "needs", "kind", "questions")),
             Template(name="route_lean", variables=(_QUESTION, _DOCUMENT), reply=("terms",)),
             Template(name="refine", variables=(_QUESTION, _PASSAGES, _DEFAULTS), reply=("quotes", "ids")),
             # `words`: the most that the summary may have.

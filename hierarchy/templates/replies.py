@@ -16,7 +16,7 @@ from typing import Any
 
 from hierarchy.errors import OutputInvalid
 
-__all__ = ["parse_list", "parse_reply"]
+__all__ = ["AnswerText", "parse_list", "parse_reply"]
 
 # All fields that any prompt asks for, by the shape they are brought into.
 _TEXTS = ("answer", "missing", "kind")
@@ -49,8 +49,8 @@ def parse_reply(text: str, *, fields: Sequence[str] = ()) -> dict[str, Any]:
     Args:
         text: The reply.
         fields: The fields that were asked for (`Template.reply`). Each is then present and of its shape: `answer`,
-            `missing` and `kind` are text, `quotes` a list of `{"source": int, "text": str}` (source 0 where the model gave none),
-            the other lists are of text. Entries that can't be brought into shape are dropped.
+            `missing` and `kind` are text, `quotes` a list of `{"source": int, "text": str}` (source 0 where the model
+            gave none), the other lists are of text. Entries that can't be brought into shape are dropped.
 
     Raises:
         OutputInvalid: There is no object, or none of the fields is in it. Says what was found.
@@ -286,3 +286,58 @@ def _quote(entry: Any) -> dict[str, Any] | None:
         return None
     number = re.search("[0-9]{1,9}", str(entry.get("source", "")))
     return {"source": int(number[0]) if number else 0, "text": text}
+
+
+_ANSWER_BEGINS = re.compile(r"""["']?answer["']?\s*:\s*(["'])""")
+
+
+class AnswerText:
+    r"""The text of the field `answer`, while its reply still comes in.
+
+    Example:
+        >>> text = AnswerText()
+        >>> [text.feed(piece) for piece in ('{"ans', 'wer": "1,577 m', 'illion\\u', '00e9", "quotes"')]
+        ['', '1,577 m', 'illion', 'é']
+    """
+
+    def __init__(self) -> None:
+        self._raw = ""
+        self._mark = ""  # the quotation mark that ends the text; empty before it began
+        self._ended = False
+
+    def feed(self, piece: str) -> str:
+        """Take in a piece of the reply; returns what it adds to the answer's text."""
+        if self._ended:
+            return ""
+        self._raw += piece
+        if not self._mark:
+            begins = _ANSWER_BEGINS.search(self._raw)
+            if not begins:
+                return ""
+            self._mark, self._raw = begins[1], self._raw[begins.end() :]
+        return self._text()
+
+    def _text(self) -> str:
+        """The text that can be read by now; the rest, half an escape at most, is kept."""
+        read: list[str] = []
+        at, raw = 0, self._raw
+        while at < len(raw) and not self._ended:
+            if raw[at] == self._mark:
+                self._ended = True
+            elif raw[at] != "\\":
+                read.append(raw[at])
+            else:
+                width = 6 if raw[at + 1 : at + 2] == "u" else 2
+                if at + width > len(raw):
+                    break
+                read.append(_unescaped(raw[at + 1 : at + width]))
+                at += width - 1
+            at += 1
+        self._raw = raw[at:]
+        return "".join(read)
+
+
+def _unescaped(code: str) -> str:
+    if len(code) > 1:
+        return chr(int(code[1:], 16)) if re.fullmatch("u[0-9a-fA-F]{4}", code) else code
+    return _ESCAPES.get(code, code)

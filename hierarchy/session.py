@@ -1,0 +1,427 @@
+"""A session: one question's books, from the first event to the last.
+
+It runs a flow: records what the flow tells, looks up what it asks for among earlier replies, admits the rest by the
+ledger, hands it to a driver (`drivers`) to be called, settles what comes back, and has failed calls made again as long
+as budget, time and patience last. However a question ends, its books are closed.
+
+A session is a generator, too, so that threads and tasks share every line of it. Owns retries, the trace, and what an
+interrupt does. Doesn't wait, call or hold threads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Protocol
+
+from hierarchy.answer import Answer
+from hierarchy.budget import NOTHING, Budget, Usage
+from hierarchy.calls import HELPER_STAGES, Outcome, Request, T, Tariff
+from hierarchy.errors import BudgetError, HierarchyError, Interrupted, StoreError
+from hierarchy.events import Event, Finished, Kept, Noted, Recalled, Released, Reserved, Retried, Settled, dotted
+from hierarchy.flow import Flow
+from hierarchy.ledger import Account, Reservation
+from hierarchy.margins import Margins
+from hierarchy.models import Model
+from hierarchy.templates import AnswerText
+from hierarchy.trace import Trace
+
+__all__ = ["Call", "Journal", "OnEvent", "Retries", "Session", "Work", "tariff_of"]
+
+OnEvent = Callable[[Event], None]
+Work = Generator[tuple["Call", ...], tuple[Outcome, ...], T]
+"""Yields calls to be made at the same time; is sent what came of them, in the same order."""
+
+ANSWERING = frozenset({"compose", "follow_up"})
+"""Stages whose replies hold the answer."""
+
+# Shares of one account are told apart by number.
+_numbers = count(1)
+# A wait that a provider asks for is spread over the calls that it asked it of, so that they don't come back at once.
+_SPREAD = 0.25
+
+
+class Journal(Protocol):
+    """Where replies are kept by content, so that none is paid for twice."""
+
+    def recall(self, key: str) -> Outcome | None:
+        """The reply to a request, with what it had cost; None if there is none."""
+        ...
+
+    def keep(self, key: str, model: str, stage: str, outcome: Outcome) -> None:
+        """Keep a reply: it is safe when this returns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How often and when a call that failed is made again.
+
+    Attributes:
+        most: Attempts in all.
+        first_s: The wait before the second attempt, where the provider names none; it doubles with each.
+        longest_s: No wait is longer; a provider that asks for more isn't waited for.
+    """
+
+    most: int = 4
+    first_s: float = 0.5
+    longest_s: float = 300.0
+
+    def wait_s(self, attempt: int, asked_s: float, key: str) -> float:
+        """How long to wait before the given attempt, 2 or later: what was asked, or longer and longer."""
+        wait = max(asked_s, min(self.longest_s, self.first_s * 2.0 ** (attempt - 2)))
+        return float(wait * (1 + _SPREAD * int(key[:4], 16) / 0xFFFF))
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Call:
+    """A call that was admitted, to be made by a driver.
+
+    Attributes:
+        request: What is asked.
+        model: Who is asked.
+        key: Content hash of all that decides the reply.
+        wait_s: To be waited before.
+        reservations: What is held for it, in its own account and in one shared with others.
+        journal: Where its reply is kept.
+        on_text: Called with pieces of the reply.
+    """
+
+    request: Request
+    model: Model
+    key: str
+    wait_s: float
+    reservations: tuple[Reservation, ...]
+    journal: Journal | None = None
+    on_text: Callable[[str], None] | None = None
+
+    def keep(self, outcome: Outcome) -> Outcome:
+        """Keep the reply as soon as it is there, before anything else can happen to it."""
+        if self.journal is None or outcome.error or not outcome.text or outcome.cached:
+            return outcome
+        billed = replace(outcome, usage=self.reservations[0].billed(outcome.usage))
+        try:
+            self.journal.keep(self.key, self.model.name, self.request.stage, billed)
+        except StoreError as error:
+            error.add_note("The reply itself was received, and is used.")
+            self.trouble = error
+        return outcome
+
+    trouble: StoreError | None = field(default=None, init=False)
+
+
+def tariff_of(model: Model, margins: Margins) -> Tariff:
+    """What stages are told of a model."""
+    return Tariff(
+        name=model.name,
+        count=model.count,
+        margin=lambda counted: margins.factor(model.name, model.margin, counted),
+        price=model.price,
+        context_tokens=getattr(model, "context_tokens", None),
+        reasoning_tokens=getattr(model, "reasoning_tokens", 0),
+        stages=getattr(model, "stages", None),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One question's books.
+
+    Attributes:
+        model: Who answers.
+        helper: Who routes, summarises and refines.
+        budget: The question's own caps.
+        margins: By how much providers count higher.
+        shared: An account that other questions draw on, too; None without one.
+        journal: Where replies are kept.
+        retries: How failed calls are made again.
+        deadline: When time is up, on the monotonic clock.
+        on_event: Who listens.
+        on_text: Who listens to the answer's text as it comes; called in the thread or task that makes the call.
+    """
+
+    model: Model
+    helper: Model
+    budget: Budget
+    margins: Margins
+    shared: Account | None = None
+    journal: Journal | None = None
+    retries: Retries = field(default_factory=Retries)
+    deadline: float = math.inf
+    on_event: OnEvent | None = None
+    on_text: Callable[[str], None] | None = None
+    events: list[Event] = field(default_factory=list)
+    stopped: bool = False
+    account: Account = field(init=False)
+    _share: str = field(init=False)
+    _open: dict[int, tuple[Reservation, ...]] = field(default_factory=dict)
+    _under_way: bool = False  # whether what is reserved was sent
+    _deafened: BaseException | None = None  # what the listener raised
+
+    def __post_init__(self) -> None:
+        """Open the question's own account."""
+        self.account = Account(self.budget)
+        self._share = f"answer {next(_numbers)}"
+
+    # -- running a flow ----------------------------------------------------------------------------------------
+
+    def work(self, flow: Flow[T]) -> Work[T]:
+        """Run a flow to its end; the books are closed however it ends."""
+        try:
+            try:
+                result = yield from self._work(flow)
+            finally:
+                self._close()
+            self._heed()
+        except HierarchyError as error:
+            error.trace = self.trace()
+            raise
+        return result
+
+    def _work(self, flow: Flow[T]) -> Work[T]:
+        reply: tuple[Outcome, ...] | None = None
+        while True:
+            self._heed()
+            try:
+                step = flow.send(reply)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            if isinstance(step, Event):
+                self._keep_share(step)
+                self.record(step)
+                reply = None
+            else:
+                reply = yield from self._batch(step)
+
+    def _keep_share(self, event: Event) -> None:
+        """A flow sets the composer's share aside by saying so; saying it again replaces it."""
+        if not isinstance(event, Kept):
+            return
+        for account in self._accounts:
+            if any(share == self._share for share in account.ledger.shares):
+                account.unkeep(self._share)
+            account.keep(event.tokens, cost_usd=event.cost_usd, share=self._share)
+
+    @property
+    def _accounts(self) -> tuple[Account, ...]:
+        return (self.account,) if self.shared is None else (self.account, self.shared)
+
+    # -- batches -----------------------------------------------------------------------------------------------
+
+    def _batch(self, requests: tuple[Request, ...]) -> Work[tuple[Outcome, ...]]:
+        """What comes of a batch: earlier replies, new ones, and errors where neither can be had.
+
+        An outcome's usage adds up all attempts at it.
+        """
+        outcomes = [self._recalled(request) for request in requests]
+        waits = {index: 0.0 for index, outcome in enumerate(outcomes) if outcome is None}
+        attempt = 1
+        while waits:
+            calls = self._admitted(requests, waits, outcomes)
+            waits = {}
+            if not calls:
+                break
+            self._heed()
+            self._under_way = True
+            replies = yield tuple(calls.values())
+            for (index, call), reply in zip(calls.items(), replies, strict=True):
+                before = outcomes[index]
+                outcomes[index] = self._settled(call, reply, before.usage if before and before.usage else NOTHING)
+                wait = self._wait_s(call, reply, attempt + 1)
+                if wait is not None:
+                    waits[index] = wait
+                    self.record(Retried(call=call.reservations[0].number, attempt=attempt + 1, wait_s=round(wait, 3)))
+            self._under_way = False
+            attempt += 1
+        return tuple(outcome or Outcome(error=self._halted()) for outcome in outcomes)
+
+    def _recalled(self, request: Request) -> Outcome | None:
+        """An earlier reply to the same request, if there is one."""
+        if self.journal is None:
+            return None
+        model = self._model_of(request)
+        found = self.journal.recall(request.key(_identity(model)))
+        if found is None or found.usage is None:
+            return None
+        self._observe(model, request, found.usage)
+        self.record(Recalled(stage=request.stage, node=dotted(request.about or ()), usage=found.usage))
+        return replace(found, cached=True)
+
+    def _admitted(
+        self, requests: tuple[Request, ...], waits: dict[int, float], outcomes: list[Outcome | None]
+    ) -> dict[int, Call]:
+        """The calls that fit what is left; the others' outcomes become errors."""
+        calls: dict[int, Call] = {}
+        for index, wait in waits.items():
+            request = requests[index]
+            try:
+                calls[index] = self._call(request, wait)
+            except (BudgetError, Interrupted) as error:
+                self.record(Noted(what=f"A {request.stage} call wasn't sent: {error.message}"))
+                failed = outcomes[index]  # what the provider said before counts more than why it wasn't asked again
+                outcomes[index] = failed or Outcome(error=error)
+        return calls
+
+    def _call(self, request: Request, wait_s: float) -> Call:
+        if self.stopped:
+            raise self._halted()
+        if time.monotonic() + wait_s >= self.deadline:
+            raise self._time_is_up()
+        model = self._model_of(request)
+        reservations = self._reserved(request, model)
+        self._open[reservations[0].number] = reservations
+        self.record(Reserved.of(reservations[0], node=request.about))
+        return Call(
+            request=request,
+            model=model,
+            key=request.key(_identity(model)),
+            wait_s=wait_s,
+            reservations=reservations,
+            journal=self.journal,
+            on_text=self._listener() if request.stage in ANSWERING else None,
+        )
+
+    def _listener(self) -> Callable[[str], None] | None:
+        """What hears one reply, and passes the answer's text on."""
+        on_text, answer = self.on_text, AnswerText()
+        if on_text is None:
+            return None
+
+        def hear(piece: str) -> None:
+            text = answer.feed(piece)
+            if text and not self._deafened:
+                try:
+                    on_text(text)
+                except BaseException as error:  # noqa: BLE001  Raised again by `_heed`.
+                    self._deafened = error
+
+        return hear
+
+    def _reserved(self, request: Request, model: Model) -> tuple[Reservation, ...]:
+        """Hold the worst case in the question's own account, and in the shared one; in both or in none."""
+        tokens = model.count(request.prompt)
+        margin = self.margins.factor(model.name, model.margin, tokens)
+        cost = model.price(math.ceil(tokens * margin), request.max_output_tokens)
+        held: list[Reservation] = []
+        try:
+            for account in self._accounts:
+                reservation = account.reserve(
+                    request.stage,
+                    tokens,
+                    request.max_output_tokens,
+                    margin=margin,
+                    cost_usd=cost,
+                    kept=request.stage not in HELPER_STAGES,
+                    share=self._share,
+                )
+                held.append(reservation)
+        except BudgetError:
+            for account, reservation in zip(self._accounts, held, strict=False):
+                account.release(reservation)
+            raise
+        return tuple(held)
+
+    def _settled(self, call: Call, outcome: Outcome, before: Usage) -> Outcome:
+        """Close a call's books at what it was billed. What was certainly not billed counts as a call and no more."""
+        reservation = call.reservations[0]
+        self._open.pop(reservation.number)
+        if outcome.cached:
+            self._each(call.reservations, lambda account, held: account.release(held))
+            self.record(Released(call=reservation.number))
+            return outcome
+        if outcome.error and outcome.unbilled:
+            self._each(call.reservations, lambda account, held: account.release(held, attempted=True))
+            self.record(Released(call=reservation.number, attempted=True))
+            billed = Usage(calls=1, cost_usd=0.0)
+        else:
+            self._each(call.reservations, lambda account, held: account.settle(held, outcome.usage))
+            billed = reservation.billed(outcome.usage)
+            self._observe(call.model, call.request, outcome.usage)
+            error = outcome.error.message if outcome.error else ""
+            self.record(Settled.of(reservation, outcome.usage, error=error))
+        if call.trouble:
+            self.record(Noted(what=f"A reply couldn't be kept: {call.trouble}"))
+        return replace(outcome, usage=before + billed)
+
+    def _each(self, held: tuple[Reservation, ...], close: Callable[[Account, Reservation], object]) -> None:
+        for account, reservation in zip(self._accounts, held, strict=True):
+            close(account, reservation)
+
+    def _wait_s(self, call: Call, outcome: Outcome, attempt: int) -> float | None:
+        """How long to wait before a failed call is made again; None if it isn't."""
+        if outcome.error is None or outcome.retry_after_s is None or attempt > self.retries.most or self.stopped:
+            return None
+        wait = self.retries.wait_s(attempt, outcome.retry_after_s, call.key)
+        too_long = outcome.retry_after_s > self.retries.longest_s or time.monotonic() + wait >= self.deadline
+        return None if too_long else wait
+
+    def _observe(self, model: Model, request: Request, usage: Usage | None) -> None:
+        """Learn how the provider counts, where it doesn't count as we do."""
+        if usage is not None and model.margin > 1:
+            self.margins.observe(model.name, model.count(request.prompt), usage.input_tokens)
+
+    def _model_of(self, request: Request) -> Model:
+        return self.helper if request.stage in HELPER_STAGES else self.model
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        """End the books. What an interruption left open wasn't sent, or costs its worst case: nobody knows better."""
+        for number, held in list(self._open.items()):
+            del self._open[number]
+            if self._under_way:
+                self._each(held, lambda account, reservation: account.settle(reservation, None))
+                self.record(Settled.of(held[0], None, error="interrupted"))
+            else:
+                self._each(held, lambda account, reservation: account.release(reservation))
+                self.record(Released(call=number))
+        if self.shared is not None and self._share in self.shared.ledger.shares:
+            self.shared.unkeep(self._share)
+        self.record(Finished.of(self.account.ledger))
+
+    def seconds_left(self) -> float | None:
+        """How long calls may take; None without a cap."""
+        return None if self.deadline == math.inf else max(0.0, self.deadline - time.monotonic())
+
+    def late(self) -> Outcome:
+        """The outcome of a call that nobody waits for any more. It may still be billed, so it costs its worst case."""
+        return Outcome(error=self._halted() if self.stopped else self._time_is_up())
+
+    def _time_is_up(self) -> BudgetError:
+        return BudgetError(f"The {self.budget.max_seconds:g} seconds are up.", "Allow more time.")
+
+    def _halted(self) -> Interrupted:
+        return Interrupted("The run was stopped.", "Ask again: replies that were kept cost nothing.")
+
+    # -- the trace ---------------------------------------------------------------------------------------------
+
+    def _heed(self) -> None:
+        """Raise what the listener raised, where nothing is left half done."""
+        if self._deafened:
+            raise self._deafened
+
+    def record(self, event: Event) -> None:
+        """Put an event on the trace and tell who listens."""
+        self.events.append(event)
+        if self.on_event and not self._deafened:
+            try:
+                self.on_event(event)
+            except BaseException as error:  # noqa: BLE001  Raised again by `_heed`, an interrupt included.
+                self._deafened = error
+
+    def trace(self) -> Trace:
+        """What happened so far."""
+        return Trace(tuple(self.events))
+
+    def finished(self, answer: Answer) -> Answer:
+        """The answer with its bill and its trace."""
+        ledger = self.account.ledger
+        return replace(answer, usage=ledger.spent, by_stage=ledger.by_stage, budget=self.budget, trace=self.trace())
+
+
+def _identity(model: Model) -> str:
+    """What of a model decides its replies: its name, and where it is served with which options, if it says so."""
+    return str(getattr(model, "identity", model.name))
