@@ -47,9 +47,13 @@ def litellm() -> Any:
         raise Unavailable(f"litellm can't be imported: {error}", "Install it: pip install litellm.") from error
     library.suppress_debug_info = True
     library.telemetry = False
+    library.disable_hf_tokenizer_download = (
+        True  # Else a streamed reply of a Llama waits for a tokenizer to be fetched.
+    )
     if "LITELLM_LOG" not in os.environ:
         logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
+    for noise in ("Pydantic serializer warnings", ".*using the `ReadOnly` qualifier"):
+        warnings.filterwarnings("ignore", message=noise, category=UserWarning)
     return library
 
 
