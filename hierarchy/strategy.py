@@ -5,7 +5,7 @@ what is missing, read what was named. A question about all of a document is answ
 parallel. And a model that can only quote, like the built-in one, gets as much evidence as there is room for, in a
 **single** call.
 
-A budget is a cap and no target: only the built-in model, whose tokens cost nothing, fills it. Doesn't know trees,
+A budget is a cap and no target: only the built-in model, whose tokens cost nothing, fills it. Doesn't look at trees,
 prompts or models; `flow` does what a `Plan` says.
 """
 
@@ -14,7 +14,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
+
+from hierarchy.allocator import Policy, expected_gain
 
 __all__ = [
     "FIRST_TOKENS",
@@ -22,6 +25,7 @@ __all__ = [
     "WAYS",
     "Plan",
     "Situation",
+    "Strategy",
     "asks_for_all",
     "asks_for_summary",
     "choose",
@@ -59,6 +63,29 @@ _SUMMARY_ASKED = re.compile(
     r"\b(?:summar(?:y|i[sz]e\w*|ies)|overview|gist|main (?:points|topics|themes|ideas))\b", re.IGNORECASE
 )
 _ALL_KINDS, _SUMMARY_KINDS = ("list", "summar", "whole"), ("summar",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """How tokens are spent.
+
+    Attributes:
+        policy: Divides tokens over the tree.
+        policy_name: What the trace calls it.
+        answer_tokens: The most that an answer may cost in output.
+        answer_share: And the most of the budget that it may take.
+        way: How the document is read, `strategy.WAYS`; `auto` chooses by budget, document and question.
+        rounds: How often evidence is read and answered from, at most.
+        prompts: A folder of templates that go before the built-in ones.
+    """
+
+    policy: Policy = expected_gain
+    policy_name: str = "expected_gain"
+    answer_tokens: int = 500
+    answer_share: float = 0.25
+    way: str = "auto"
+    rounds: int = 2
+    prompts: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

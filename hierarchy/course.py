@@ -1,0 +1,340 @@
+"""The course of a question: what it may still cost, and how it is routed, read and answered.
+
+`flow` says which of the ways is gone; here they are: rounds of reading, each answered from, and branches that are read
+side by side. **What is planned counts what replies cost when they were made**, even if they cost nothing now: so a
+question asked again after a crash asks for the same, and pays only for what is missing.
+
+Doesn't know models, ledgers or files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hierarchy import composer, refiner, router
+from hierarchy.allocator import POLICIES
+from hierarchy.answer import Answer, receipt
+from hierarchy.budget import NOTHING, Budget, Usage
+from hierarchy.calls import Outcome, Request, Steps, T, Tariff
+from hierarchy.composer import Note, Turn
+from hierarchy.events import Event, Kept, Missed, Noted, Searched
+from hierarchy.evidence import Evidence, Passage, passages_of, runs_of
+from hierarchy.fitting import fitted, output_tokens, reading_tokens, room_tokens
+from hierarchy.relevance import Relevance, Routing, estimate
+from hierarchy.strategy import FIRST_TOKENS, NEXT_TOKENS, Plan, Situation, Strategy, asks_for_all, asks_for_summary
+from hierarchy.telling import granted
+from hierarchy.tree import SummaryTree
+
+__all__ = ["Course", "Flow"]
+
+Flow = Generator[Event | tuple[Request, ...], tuple[Outcome, ...] | None, T]
+"""Yields events and batches of requests; is sent outcomes for batches. The `usage` of each says what its call cost,
+failed attempts included, or what it had cost when a cached reply was made."""
+
+# What labels add to evidence, and the least evidence for which a further round is worth its prompt.
+_LABELS, _LEAST_ROUND_TOKENS = 1.2, 300
+# The balance is told in steps, so that a few tokens more or less spent before don't make another prompt of it.
+_BALANCE_STEP = 500
+# A prompt that shows a branch is at least about so long; shorter ones have a higher margin.
+_BRANCH_PROMPT_TOKENS = 128
+# Beside summaries of everything, so much is shown verbatim, to quote from.
+_QUOTABLE_TOKENS = 1_500
+# The grain that suits reports with tables.
+_TABULAR_GRAIN = 256
+
+
+@dataclass(slots=True, kw_only=True)
+class Course:
+    """One question on its way: what it may cost, and what it has cost by now."""
+
+    tree: SummaryTree
+    question: str
+    budget: Budget
+    strategy: Strategy
+    tariff: Tariff
+    helper: Tariff
+    spent: Usage = field(default=NOTHING)
+
+    # -- what there is to spend --------------------------------------------------------------------------------
+
+    @property
+    def least_tokens(self) -> int:
+        """What the smallest answer costs at worst."""
+        needed = composer.minimum_tokens(self.question, self.tariff.count, self.strategy.prompts)
+        short = composer.SHORT_REPLY_TOKENS
+        return self.tariff.worst(needed - short) + short + self._thinking
+
+    @property
+    def _thinking(self) -> int:
+        """What a model that thinks needs at the very least beside a reply."""
+        return min(self.tariff.reasoning_tokens, composer.SHORT_REPLY_TOKENS)
+
+    def output(self) -> int:
+        """The most that an answer may count."""
+        return output_tokens(
+            self.budget, self.tariff, most=self.strategy.answer_tokens, share=self.strategy.answer_share
+        )
+
+    def room(self) -> int:
+        """The most that the next answering prompt may count."""
+        return room_tokens(self.budget, self.spent, self.output(), self.tariff)
+
+    def cost(self, evidence: Evidence, relevance: Relevance, turn: Turn) -> int:
+        """What a prompt with this evidence counts."""
+        return composer.prompt_tokens(
+            self.tree,
+            self.question,
+            evidence,
+            relevance,
+            count=self.tariff.count,
+            folder=self.strategy.prompts,
+            turn=turn,
+        )
+
+    def situation(self, relevance: Relevance) -> Situation:
+        """What the choice of a plan depends on."""
+        overhead = composer.overhead(self.question, self.tariff.count, self.strategy.prompts)
+        compose = self.tariff.worst(overhead) + self.output()
+        calls = {form: self._routing_call(form, relevance) for form in ("lean", "full")}
+        prompts = {form: self.helper.count(call.prompt) for form, call in calls.items()}
+        return Situation(
+            budget_tokens=self.budget.total_tokens,
+            max_calls=self.budget.max_calls,
+            document_tokens=self.tree.tokens,
+            whole_tokens=self._whole_tokens(relevance),
+            least_tokens=self.least_tokens,
+            compose_tokens=compose,
+            prompt_tokens=prompts,
+            route_tokens={
+                form: self.helper.worst(prompts[form]) + call.max_output_tokens for form, call in calls.items()
+            },
+            margin=self.tariff.margin(FIRST_TOKENS),
+            can_route=self.helper.answers("route"),
+            tabular=relevance.grain_tokens == _TABULAR_GRAIN,
+            asks_for_all=asks_for_all(self.question) or (relevance.question.wants_files and len(self.tree.files) > 1),
+            way=self.strategy.way,
+            rounds=self.strategy.rounds,
+        )
+
+    def _whole_tokens(self, relevance: Relevance) -> int:
+        """What one call with the whole document costs at worst; one more than the budget if it doesn't fit."""
+        room, output = self.room(), self.output()
+        if self.tree.tokens <= room:
+            everything = fitted(
+                self.tree, relevance, self.strategy.policy, lambda some: self.cost(some, relevance, Turn()), room
+            )
+            if everything.whole:
+                return self.tariff.worst(self.cost(everything, relevance, Turn())) + output
+        return self.budget.total_tokens + 1
+
+    # -- routing -----------------------------------------------------------------------------------------------
+
+    def _routing_call(self, form: str, relevance: Relevance) -> Request:
+        return router.request(
+            self.question,
+            router.described(self.tree, relevance.grain_tokens),
+            lean=form == "lean",
+            spare_tokens=self.helper.reasoning_tokens,
+            folder=self.strategy.prompts,
+        )
+
+    def route(self, plan: Plan, relevance: Relevance) -> Flow[Routing]:
+        """Ask what to search for."""
+        found = yield from self._billed(router.route(self._routing_call(plan.routing, relevance)))
+        if found.note:
+            yield Noted(what=found.note)
+        routing = found.routing
+        if routing.terms or routing.needs:
+            yield Searched(terms=routing.terms, needs=routing.needs, kind=routing.kind, questions=routing.questions)
+        return routing
+
+    # -- rounds ------------------------------------------------------------------------------------------------
+
+    def in_rounds(self, relevance: Relevance, plan: Plan) -> Flow[Answer]:
+        """Read, answer or name what is missing, and read what was named; at most as often as planned."""
+        shown = np.zeros(len(self.tree.leaves), dtype=np.bool_)
+        turn = Turn(left_tokens=self._left_after(plan, 1))
+        evidence = self._first_evidence(relevance, plan, turn)
+        answer = yield from self._round(evidence, relevance, turn, shown)
+        for number in range(2, plan.rounds + 1):
+            if not answer.missing or answer.partial:
+                break
+            turn = Turn(missing=answer.missing, left_tokens=self._left_after(plan, number))
+            found = self._next_evidence(answer, shown, turn)
+            if found is None:
+                yield Noted(what=f"Nothing unread looks like what is missing: {answer.missing}")
+                break
+            evidence, turn = found
+            yield Missed(what=answer.missing, round=number - 1)
+            answer = _better(answer, (yield from self._round(evidence, relevance, turn, shown)))
+        return self._with_all_that_was_shown(answer, relevance, shown)
+
+    def _left_after(self, plan: Plan, number: int) -> int:
+        """The balance that the model is told of: what another round could cost, in steps; 0 if there will be none."""
+        if number >= plan.rounds:
+            return 0
+        wanted = plan.first_tokens if number == 1 and plan.first_tokens else NEXT_TOKENS
+        this = self.tariff.worst(math.ceil(wanted * _LABELS)) + self.least_tokens
+        left = self.budget.total_tokens - self.spent.total_tokens - this
+        return max(0, left // _BALANCE_STEP * _BALANCE_STEP)
+
+    def _first_evidence(self, relevance: Relevance, plan: Plan, turn: Turn) -> Evidence:
+        def cost(evidence: Evidence) -> int:
+            return self.cost(evidence, relevance, turn)
+
+        room = self.room()
+        if plan.first_tokens is not None:
+            room = min(room, cost(Evidence()) + math.ceil(plan.first_tokens * _LABELS))
+        return fitted(self.tree, relevance, self.strategy.policy, cost, room)
+
+    def _next_evidence(self, answer: Answer, shown: np.ndarray, turn: Turn) -> tuple[Evidence, Turn] | None:
+        """What was quoted, and what looks like the missing part among all that wasn't shown yet.
+
+        None where nothing does, or where there is no room for it.
+        """
+        sought = estimate(self.tree, answer.missing)
+        quoted = self._quoted(answer, sought)
+        turn = replace(turn, kept=len(quoted))
+        unseen = sought.without(np.flatnonzero(shown))
+
+        def joined(new: Evidence) -> Evidence:
+            earlier = runs_of(np.flatnonzero(shown))
+            return replace(new, passages=(*quoted, *new.passages), read=earlier, whole=False)
+
+        def cost(new: Evidence) -> int:
+            return self.cost(joined(new), sought, turn)
+
+        bare = cost(Evidence())
+        room = min(self.room(), bare + math.ceil(NEXT_TOKENS * _LABELS))
+        if room < bare + _LEAST_ROUND_TOKENS or unseen.skip.all():
+            return None
+        new = fitted(self.tree, unseen, self.strategy.policy, cost, room)
+        return (joined(new), turn) if new.passages else None
+
+    def _quoted(self, answer: Answer, relevance: Relevance) -> tuple[Passage, ...]:
+        """The leaves that verified quotes stand in, as passages."""
+        taken = np.zeros(len(self.tree.leaves), dtype=np.bool_)
+        for citation in answer.citations:
+            taken[slice(*self._leaves(citation.source, citation.start, citation.end))] = True
+        return passages_of(self.tree, relevance, taken)
+
+    def _leaves(self, source: str, start: int, end: int) -> tuple[int, int]:
+        """The leaves that hold these characters of a file, as half-open bounds."""
+        file = next(number for number, file in enumerate(self.tree.files) if file.name == source)
+        low, high = (int(at) for at in np.searchsorted(self.tree.leaves.file, [file, file + 1]))
+        starts = self.tree.leaves.start[low:high]
+        first, last = np.searchsorted(starts, [start, max(start, end - 1)], "right")
+        return low + max(0, int(first) - 1), low + max(1, int(last))
+
+    def _round(self, evidence: Evidence, relevance: Relevance, turn: Turn, shown: np.ndarray) -> Flow[Answer]:
+        """Compose from some evidence; what was shown is marked."""
+        room = self.room()
+        yield from granted(self.tree, relevance, evidence, self.strategy, room)
+        answer = yield from self._billed(
+            composer.compose(
+                self.tree,
+                self.question,
+                evidence,
+                relevance,
+                max_input_tokens=room,
+                max_output_tokens=self.output(),
+                count=self.tariff.count,
+                folder=self.strategy.prompts,
+                turn=turn,
+            )
+        )
+        for passage in answer.evidence.passages:
+            shown[slice(*passage.leaves)] = True
+        return answer
+
+    def _with_all_that_was_shown(self, answer: Answer, relevance: Relevance, shown: np.ndarray) -> Answer:
+        """The answer with the evidence of all rounds."""
+        if int(shown.sum()) == sum(high - low for low, high in (one.leaves for one in answer.evidence.passages)):
+            return answer
+        evidence = replace(
+            answer.evidence,
+            passages=passages_of(self.tree, relevance, shown),
+            order=runs_of(np.flatnonzero(shown)),
+            read=(),
+        )
+        read = [passage.leaves for passage in evidence.passages]
+        return replace(answer, evidence=evidence, receipt=receipt(self.tree, relevance, read))
+
+    # -- branches ----------------------------------------------------------------------------------------------
+
+    def by_branches(self, relevance: Relevance) -> Flow[Answer]:
+        """Have branches read by calls of their own, side by side, and answer from what these bring back."""
+        turn = Turn()
+        text = self.room() - self.cost(Evidence(), relevance, turn)
+        reading = reading_tokens(self.budget.total_tokens - self.spent.total_tokens - self.least_tokens, text)
+        short = composer.SHORT_REPLY_TOKENS
+        kept = self.budget.total_tokens - self.spent.total_tokens - reading
+        yield Kept(tokens=kept, cost_usd=self.tariff.price(self.least_tokens - short, short))
+        most = int(reading / self.helper.margin(_BRANCH_PROMPT_TOKENS))
+        evidence, notes = yield from self._read_by_branches(relevance, most)
+        turn = Turn(notes=notes)
+        if notes or not evidence.passages:
+            room = self.room()
+            if notes:
+                bare = self.cost(Evidence(), relevance, turn)
+                room = min(room, bare + math.ceil(_QUOTABLE_TOKENS * _LABELS))
+            raw = fitted(
+                self.tree, relevance, self.strategy.policy, lambda some: self.cost(some, relevance, turn), room
+            )
+            notes_of_both = tuple(dict.fromkeys((*evidence.notes, *raw.notes)))
+            evidence = replace(raw, read=evidence.read, notes=notes_of_both)
+        shown = np.zeros(len(self.tree.leaves), dtype=np.bool_)
+        return (yield from self._round(evidence, relevance, turn, shown))
+
+    def _read_by_branches(self, relevance: Relevance, tokens: int) -> Flow[tuple[Evidence, tuple[Note, ...]]]:
+        """What branches hold for the question: verbatim, or for who wants a summary, summarised."""
+        helper, folder = self.helper, self.strategy.prompts
+        if helper.answers("summarise") and asks_for_summary(self.question, relevance.question.kind):
+            steps = refiner.summarise(
+                self.tree,
+                relevance,
+                tokens,
+                policy=POLICIES["uniform"],  # a summary must know something of everything
+                spare_tokens=helper.reasoning_tokens,
+                count=helper.count,
+                folder=folder,
+            )
+            read, summaries = yield from self._billed(steps)
+            return read, tuple(Note(title=one.title, text=one.text) for one in summaries)
+        evidence = yield from self._billed(
+            refiner.refine(
+                self.tree,
+                relevance,
+                tokens,
+                policy=self.strategy.policy,
+                through_model=True,
+                spare_tokens=helper.reasoning_tokens,
+                count=helper.count,
+                folder=folder,
+            )
+        )
+        return evidence, ()
+
+    # -- calls -------------------------------------------------------------------------------------------------
+
+    def _billed(self, steps: Steps[T]) -> Generator[tuple[Request, ...], tuple[Outcome, ...], T]:
+        """Run a stage and add up what its calls cost."""
+        try:
+            batch = next(steps)
+            while True:
+                outcomes = yield batch
+                self.spent = sum((outcome.usage for outcome in outcomes if outcome.usage), self.spent)
+                batch = steps.send(outcomes)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
+def _better(before: Answer, after: Answer) -> Answer:
+    """The later answer, unless its round failed and the earlier one says something."""
+    if after.partial and not before.abstained:
+        return replace(before, partial=True, notes=(*before.notes, *after.notes))
+    return replace(after, notes=tuple(dict.fromkeys((*before.notes, *after.notes))))
