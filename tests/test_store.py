@@ -714,7 +714,7 @@ class TestPrune:
     def test_entries_say_what_is_kept(self, store):
         """Last used first, within each kind."""
         first, *_ = store.entries()
-        assert (first.kind, first.key, first.name) == ("completions", "new9", "a/b · compose")
+        assert (first.kind, first.key, first.name) == ("completions", "new9", "compose · a/b")
         assert first.size_bytes >= 5_000
         assert [entry.kind for entry in store.entries()][-2:] == ["trees", "margins"]
 

@@ -1,9 +1,9 @@
 """The command line: `hierarchy`. The only place that prints, reads options or exits.
 
-    ask · tree · trace · evaluate   the commands, by what they are about
-    options                         what several commands take
-    console                         where and how they print
-    exits                           what the process's exit code says, and how errors are shown
+    ask · tree · trace · store · evaluate   the commands, by what they are about
+    options                                 what several commands take
+    console                                 where and how they print
+    exits                                   what the process's exit code says, and how errors are shown
 
 A command imports what it needs when it runs, so that help and completion are there at once.
 """
@@ -15,6 +15,7 @@ import click
 from hierarchy.cli.ask import ask, context, demo
 from hierarchy.cli.evaluate import evaluate
 from hierarchy.cli.exits import Commands
+from hierarchy.cli.store import index, store
 from hierarchy.cli.trace import trace
 from hierarchy.cli.tree import tree
 
@@ -38,7 +39,7 @@ Exit codes:
   3    a document or other input can't be read or used
   4    the budget is too small
   5    the model can't be used
-  6    a trace or stored tree is damaged
+  6    a trace or the store is damaged or can't be used
   70   a defect of hierarchy itself
   130  interrupted
 
@@ -61,5 +62,5 @@ def main() -> None:
     """
 
 
-for command in (ask, context, demo, tree, trace, evaluate):
+for command in (ask, context, demo, tree, trace, index, store, evaluate):
     main.add_command(command)

@@ -67,7 +67,7 @@ class Entry:
     Attributes:
         kind: `completions`, `trees` or `margins`.
         key: What it is found by; of a margin the model.
-        name: The model and stage of a completion, the document of a tree, the model of a margin.
+        name: The stage and model of a completion, the document of a tree, the model of a margin.
         size_bytes: What its content takes.
         created: When it was kept, in seconds since 1970.
         used: When it was last kept or read.

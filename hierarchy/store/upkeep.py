@@ -127,7 +127,7 @@ def entries(connection: sqlite3.Connection, kind: str) -> Iterator[Entry]:
         f"SELECT key, {_NAME[kind]}, {stage}, {_SIZE[kind]}, created, used FROM {kind} ORDER BY used DESC, rowid DESC"
     )
     for key, name, what, size, created, used in rows:
-        shown = " · ".join(filter(None, (as_text(name), as_text(what))))
+        shown = " · ".join(filter(None, (as_text(what), as_text(name))))
         yield Entry(kind=kind, key=as_text(key), name=shown, size_bytes=size, created=created, used=used)
 
 
