@@ -18,16 +18,19 @@ if TYPE_CHECKING:
     from hierarchy.answer import Answer, Citation, Receipt, Unread
     from hierarchy.budget import Budget, Usage
     from hierarchy.document import Document
-    from hierarchy.engine import Reasoner, aask, ask, context, outline
+    from hierarchy.engine import Reasoner, aask, ask, astream, context, outline, quote, stream
     from hierarchy.errors import BudgetTooSmall, HierarchyError, InputError
     from hierarchy.flow import Context
+    from hierarchy.ledger import Account
     from hierarchy.loaders import load
+    from hierarchy.quoting import Quote
     from hierarchy.trace import Trace
     from hierarchy.tree import SummaryTree
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Account",
     "Answer",
     "Budget",
     "BudgetTooSmall",
@@ -36,6 +39,7 @@ __all__ = [
     "Document",
     "HierarchyError",
     "InputError",
+    "Quote",
     "Reasoner",
     "Receipt",
     "SummaryTree",
@@ -44,20 +48,25 @@ __all__ = [
     "Usage",
     "aask",
     "ask",
+    "astream",
     "context",
     "load",
     "outline",
+    "quote",
     "sample",
+    "stream",
 ]
 
 _HOMES = {
     "answer": ("Answer", "Citation", "Receipt", "Unread"),
     "budget": ("Budget", "Usage"),
     "document": ("Document",),
-    "engine": ("Reasoner", "aask", "ask", "context", "outline"),
+    "engine": ("Reasoner", "aask", "ask", "astream", "context", "outline", "quote", "stream"),
     "errors": ("BudgetTooSmall", "HierarchyError", "InputError"),
     "flow": ("Context",),
+    "ledger": ("Account",),
     "loaders": ("load",),
+    "quoting": ("Quote",),
     "trace": ("Trace",),
     "tree": ("SummaryTree",),
 }

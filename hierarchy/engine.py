@@ -33,6 +33,7 @@ from hierarchy.loaders import load
 from hierarchy.margins import Margins
 from hierarchy.models import Model, as_model
 from hierarchy.planner import outline as build_tree
+from hierarchy.quoting import Quote, quote_question
 from hierarchy.session import OnEvent, Retries, Session, tariff_of
 from hierarchy.strategy import WAYS
 from hierarchy.tree import SummaryTree
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from hierarchy.store import Store
 
-__all__ = ["Reasoner", "aask", "ask", "astream", "context", "outline", "stream"]
+__all__ = ["Reasoner", "aask", "ask", "astream", "context", "outline", "quote", "stream"]
 
 Progress = Callable[[int, int, str], None]
 Source = str | Path | Document | SummaryTree
@@ -331,6 +332,34 @@ class Reasoner:
         found = drive(session, session.work(flow), self._places)
         return replace(found, trace=session.trace())
 
+    def quote(self, document: Source, question: str, budget: Budget | int | str = DEFAULT_BUDGET) -> Quote:
+        """What a question will cost, before anything is spent: bounds that a run which isn't interrupted stays inside.
+
+        No model is called.
+
+        Raises:
+            InputError: The document can't be read or the question is blank.
+            BudgetTooSmall: No answer is possible within the budget; says which would do.
+            BudgetError: A cap in USD meets a model whose price isn't known.
+        """
+        if not question.strip():
+            raise InputError("The question is empty.", "Ask something.")
+        tree = self.outline(document)
+        journal = self._shelf.opened(self.margins, (self.model.name, self.helper.name))
+        timeouts = [getattr(model, "timeout_s", None) for model in (self.model, self.helper)]
+        known = [float(timeout) for timeout in timeouts if timeout is not None]
+        return quote_question(
+            tree,
+            question,
+            budget=Budget.parse(budget, document_tokens=tree.tokens),
+            strategy=self.strategy,
+            tariff=tariff_of(self.model, self.margins),
+            helper=tariff_of(self.helper, self.margins),
+            attempts=self.retries.most,
+            seconds_per_call=max(known) + self.retries.longest_wait_s if len(known) == len(timeouts) else None,
+            kept=journal is not None,
+        )
+
     def _asked(
         self,
         tree: SummaryTree,
@@ -476,6 +505,18 @@ def astream(
 def context(document: Source, question: str, budget: Budget | int | str = DEFAULT_BUDGET, **options: Any) -> Context:
     """The parts of a document worth reading for a question, within a budget; see `Reasoner.context`."""
     return Reasoner(**options).context(document, question, budget)
+
+
+def quote(document: Source, question: str, budget: Budget | int | str = DEFAULT_BUDGET, **options: Any) -> Quote:
+    """What a question will cost, before anything is spent; see `Reasoner` for the options and `Reasoner.quote`.
+
+    Example:
+        >>> chart = Document(name="chart", text="Warfarin was stopped on 3 May. He lives alone.")
+        >>> quoted = quote(chart, "When was warfarin stopped?", budget=500)
+        >>> quoted.plan.way, quoted.tokens[1], quoted.cost_usd
+        ('whole', 500, (0.0, 0.0))
+    """
+    return Reasoner(**options).quote(document, question, budget)
 
 
 def outline(document: Source, *, progress: Progress | None = None) -> SummaryTree:

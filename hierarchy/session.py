@@ -20,7 +20,7 @@ from typing import Protocol
 from hierarchy.answer import Answer
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.calls import HELPER_STAGES, Outcome, Request, T, Tariff
-from hierarchy.errors import BudgetError, HierarchyError, Interrupted, StoreError
+from hierarchy.errors import BudgetError, HierarchyError, Interrupted, ModelError, StoreError
 from hierarchy.events import Event, Finished, Kept, Noted, Recalled, Released, Reserved, Retried, Settled, dotted
 from hierarchy.flow import Flow
 from hierarchy.ledger import Account, Reservation
@@ -69,6 +69,11 @@ class Retries:
     most: int = 4
     first_s: float = 0.5
     longest_s: float = 300.0
+
+    @property
+    def longest_wait_s(self) -> float:
+        """The longest wait before an attempt, spread included."""
+        return self.longest_s * (1 + _SPREAD)
 
     def wait_s(self, attempt: int, asked_s: float, key: str) -> float:
         """How long to wait before the given attempt, 2 or later: what was asked, or longer and longer."""
@@ -160,6 +165,8 @@ class Session:
     _open: dict[int, tuple[Reservation, ...]] = field(default_factory=dict)
     _under_way: bool = False  # whether what is reserved was sent
     _deafened: BaseException | None = None  # what the listener raised
+    _replies: int = 0  # that came, from a provider or from the journal
+    _refused: ModelError | None = None  # a refusal that cost nothing and won't go away by itself
 
     def __post_init__(self) -> None:
         """Open the question's own account."""
@@ -247,6 +254,7 @@ class Session:
         if found is None or found.usage is None:
             return None
         self._observe(model, request, found.usage)
+        self._replies += 1
         self.record(Recalled(stage=request.stage, node=dotted(request.about or ()), usage=found.usage))
         return replace(found, cached=True)
 
@@ -342,6 +350,10 @@ class Session:
             self._observe(call.model, call.request, outcome.usage)
             error = outcome.error.message if outcome.error else ""
             self.record(Settled.of(reservation, outcome.usage, error=error))
+        if outcome.error is None:
+            self._replies += 1
+        elif isinstance(outcome.error, ModelError) and outcome.unbilled and outcome.retry_after_s is None:
+            self._refused = outcome.error
         if call.trouble:
             self.record(Noted(what=f"A reply couldn't be kept: {call.trouble}"))
         return replace(outcome, usage=before + billed)
@@ -417,9 +429,18 @@ class Session:
         return Trace(tuple(self.events))
 
     def finished(self, answer: Answer) -> Answer:
-        """The answer with its bill and its trace."""
+        """The answer with its bill and its trace.
+
+        Raises:
+            ModelError: The provider turned every call away without billing it, for a reason that won't go away by
+                itself (a wrong key, an unknown model): what stands in for an answer is its `partial`.
+        """
         ledger = self.account.ledger
-        return replace(answer, usage=ledger.spent, by_stage=ledger.by_stage, budget=self.budget, trace=self.trace())
+        answer = replace(answer, usage=ledger.spent, by_stage=ledger.by_stage, budget=self.budget, trace=self.trace())
+        if self._refused is not None and not self._replies:
+            self._refused.partial, self._refused.trace = answer, answer.trace
+            raise self._refused
+        return answer
 
 
 def _identity(model: Model) -> str:
