@@ -71,12 +71,14 @@ _QUOTA = re.compile(
 )
 _POLICY = re.compile(r"content[_ ](?:policy|filter|management)|safety system|usage policy|ResponsibleAI", re.IGNORECASE)
 _NO_KEY = re.compile(
+    r"(?<=//)[^/@\s]+:[^/@\s]*(?=@)|(?i:(?<=[?&]key=)|(?<=[?&]api[-_]key=)|(?<=[?&]token=))[^&\s'\"]+|"
     r"api_key client option must be set|missing (?:\w+ )?api[ _]?key"
     r"|api[ _]key (?:not found|is missing|must be|required)|no api[ _]key|Missing credentials"
     r"|please set (?:the )?[A-Z_]*API_KEY",
     re.IGNORECASE,
 )
 _KEY = re.compile(
+    r"(?<=//)[^/@\s]+:[^/@\s]*(?=@)|(?i:(?<=[?&]key=)|(?<=[?&]api[-_]key=)|(?<=[?&]token=))[^&\s'\"]+|"
     r"(?i:bearer|basic)\s+[\w.~+/=-]{6,}"
     r"|\b(?:sk|gsk|xai|nvapi|pplx|ghp|csk|r8)[-_][\w*.…-]{4,}|\b(?:hf|fw|pk|rk|ak|tgp|key)[-_][\w*.…-]{16,}"
     r"|\bAIza[\w-]{10,}|\b(?=\w*\d)(?=\w*[A-Za-z])\w{32,}\b"

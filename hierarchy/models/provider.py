@@ -20,11 +20,11 @@ from typing import Any
 
 from hierarchy.calls import Outcome, Request
 from hierarchy.models import catalogue
-from hierarchy.models.failures import Caller, failed
+from hierarchy.models.failures import Caller, failed, redacted
 from hierarchy.models.fuse import check_fuse
 from hierarchy.models.replies import Reply
 from hierarchy.models.vocabulary import OTHER_MARGIN, OWN_MARGIN, REASONING_TOKENS, counter_of, is_openai_family
-from hierarchy.models.wire import WANTED, Line, Watch, key_variable, litellm, takes, unlogged
+from hierarchy.models.wire import WANTED, Line, Watch, alone, key_variable, litellm, takes
 from hierarchy.tokens import Counter
 
 __all__ = ["ProviderModel"]
@@ -106,7 +106,7 @@ class ProviderModel:
 
     def __repr__(self) -> str:
         """Without the key."""
-        return f"ProviderModel({self.name!r}{f', api_base={self._api_base!r}' if self._api_base else ''})"
+        return f"ProviderModel({self.name!r}{f', api_base={self._shown_base!r}' if self._api_base else ''})"
 
     def price(self, input_tokens: int, output_tokens: int) -> float | None:
         """As `Model.price`."""
@@ -118,7 +118,7 @@ class ProviderModel:
         reply, watch = Reply(on_text), Watch(self._timeout_s)
         try:
             arguments = self._arguments(request, streamed=on_text is not None)
-            with self._line.client() as client, watch.closes(client.get("client")), unlogged():
+            with self._line.client() as client, watch.closes(client.get("client")), alone():
                 response = litellm().completion(**arguments, **client)
                 if on_text:
                     self._follow_sync(response, request, reply, watch)
@@ -137,7 +137,7 @@ class ProviderModel:
                 await asyncio.to_thread(litellm)
             arguments = self._arguments(request, streamed=on_text is not None)
             async with asyncio.timeout(self._timeout_s), self._line.aclient() as client:
-                with unlogged():
+                with alone():
                     response = await litellm().acompletion(**arguments, **client)
                     if on_text:
                         await self._follow_async(response, request, reply, watch)
@@ -191,6 +191,11 @@ class ProviderModel:
             else:
                 cap[word] = tokens
         return cap
+
+    @property
+    def _shown_base(self) -> str | None:
+        """The API base for messages."""
+        return redacted(self._api_base, self._api_key) if self._api_base else None
 
     @property
     def _model(self) -> str:
@@ -270,7 +275,7 @@ class ProviderModel:
         return Caller(
             model=self.name,
             key_variable=key_variable(self.name, self._provider),
-            api_base=self._api_base,
+            api_base=self._shown_base,
             timeout_s=self._timeout_s,
             secret=self._api_key,
         )

@@ -25,7 +25,7 @@ from typing import Any
 
 from hierarchy.errors import Unavailable
 
-__all__ = ["WANTED", "Line", "Watch", "key_variable", "litellm", "takes", "unlogged"]
+__all__ = ["WANTED", "Line", "Watch", "alone", "key_variable", "litellm", "takes"]
 
 WANTED: Mapping[str, Any] = MappingProxyType({"temperature": 0.0, "seed": 0, "stream_options": {"include_usage": True}})
 """What makes replies the same each time, as far as a provider can, and has a stream end with its bill."""
@@ -82,9 +82,10 @@ def key_variable(name: str, provider: str) -> str:
 
 
 @contextmanager
-def unlogged() -> Iterator[None]:
-    """Keep litellm's logging threads and queues out of a call that nobody listens to."""
+def alone() -> Iterator[None]:
+    """Keep litellm's own retries out of a call, and its logging threads if nobody listens to what they log."""
     library = litellm()
+    library.num_retries = None  # It counts for more than the 0 that a call says, and litellm itself resets it at will.
     listeners = ("callbacks", "success_callback", "failure_callback", "_async_success_callback")
     heard = any(getattr(library, name, None) for name in listeners)
     internal = getattr(sys.modules.get("litellm._internal_context"), "is_internal_call", None)
