@@ -37,6 +37,8 @@ failed attempts included, or what it had cost when a cached reply was made."""
 
 # What labels add to evidence, and the least evidence for which a further round is worth its prompt.
 _LABELS, _LEAST_ROUND_TOKENS = 1.2, 300
+# What an answer usually counts.
+_USUAL_REPLY_TOKENS = 200
 # The balance is told in steps, so that a few tokens more or less spent before don't make another prompt of it.
 _BALANCE_STEP = 500
 # A prompt that shows a branch is at least about so long; shorter ones have a higher margin.
@@ -108,6 +110,7 @@ class Course:
             whole_tokens=self._whole_tokens(relevance),
             least_tokens=self.least_tokens,
             compose_tokens=compose,
+            usual_tokens=self.tariff.worst(overhead) + _USUAL_REPLY_TOKENS + self.tariff.reasoning_tokens // 4,
             prompt_tokens=prompts,
             route_tokens={
                 form: self.helper.worst(prompts[form]) + call.max_output_tokens for form, call in calls.items()
@@ -165,8 +168,8 @@ class Course:
                 break
             turn = Turn(missing=answer.missing, left_tokens=self._left_after(plan, number))
             found = self._next_evidence(answer, shown, turn)
-            if found is None:
-                yield Noted(what=f"Nothing unread looks like what is missing: {answer.missing}")
+            if isinstance(found, str):
+                yield Noted(what=f"{found}: {answer.missing}")
                 break
             evidence, turn = found
             yield Missed(what=answer.missing, round=number - 1)
@@ -191,10 +194,10 @@ class Course:
             room = min(room, cost(Evidence()) + math.ceil(plan.first_tokens * _LABELS))
         return fitted(self.tree, relevance, self.strategy.policy, cost, room)
 
-    def _next_evidence(self, answer: Answer, shown: np.ndarray, turn: Turn) -> tuple[Evidence, Turn] | None:
+    def _next_evidence(self, answer: Answer, shown: np.ndarray, turn: Turn) -> tuple[Evidence, Turn] | str:
         """What was quoted, and what looks like the missing part among all that wasn't shown yet.
 
-        None where nothing does, or where there is no room for it.
+        Where there is none, or no room for it, that is said.
         """
         sought = estimate(self.tree, answer.missing)
         quoted = self._quoted(answer, sought)
@@ -210,10 +213,12 @@ class Course:
 
         bare = cost(Evidence())
         room = min(self.room(), bare + math.ceil(NEXT_TOKENS * _LABELS))
-        if room < bare + _LEAST_ROUND_TOKENS or unseen.skip.all():
-            return None
+        if room < bare + _LEAST_ROUND_TOKENS:
+            return "Too few tokens are left to look for what is missing"
+        if unseen.skip.all():
+            return "All was read, and this is missing"
         new = fitted(self.tree, unseen, self.strategy.policy, cost, room)
-        return (joined(new), turn) if new.passages else None
+        return (joined(new), turn) if new.passages else "Nothing unread looks like what is missing"
 
     def _quoted(self, answer: Answer, relevance: Relevance) -> tuple[Passage, ...]:
         """The leaves that verified quotes stand in, as passages."""

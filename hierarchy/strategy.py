@@ -90,7 +90,7 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """All that the choice depends on. Costs are tokens at worst, margins and longest replies included.
+    """All that the choice depends on. Costs are tokens at worst, margins and longest replies included, unless said.
 
     Attributes:
         budget_tokens: The cap.
@@ -99,6 +99,7 @@ class Situation:
         whole_tokens: What one call with the whole document costs.
         least_tokens: What the smallest answer costs.
         compose_tokens: What an answering call costs besides its evidence.
+        usual_tokens: The same as it usually comes, with a short reply.
         route_tokens: What routing costs, by form.
         prompt_tokens: What its prompt counts, by form.
         margin: By how much the provider may count higher.
@@ -115,6 +116,7 @@ class Situation:
     whole_tokens: int
     least_tokens: int
     compose_tokens: int
+    usual_tokens: int
     route_tokens: dict[str, int]
     prompt_tokens: dict[str, int]
     margin: float = 1.0
@@ -195,10 +197,13 @@ def _by_branches(given: Situation, why: str) -> Plan:
 def _staged(given: Situation) -> Plan:
     form = _form(given)
     calls = math.inf if given.max_calls is None else given.max_calls - (form != "no")
-    routing = given.route_tokens[form] if form != "no" else 0
-    first = math.ceil(FIRST_TOKENS * _LABELS * given.margin) + given.compose_tokens
-    more = math.ceil(_LEAST_ROUND_TOKENS * _LABELS * given.margin) + given.compose_tokens
-    rounds = int(min(given.rounds, calls, 1 + max(0, given.budget_tokens - routing - first) // more))
+    # A round is worth planning if it fits at worst once those before came as usual; whether it does is seen again then.
+    routing = given.prompt_tokens[form] + _USUAL_REPLY[form] if form != "no" else 0
+    first = math.ceil(FIRST_TOKENS * _LABELS * given.margin)
+    more = math.ceil(_LEAST_ROUND_TOKENS * _LABELS * given.margin)
+    left = given.budget_tokens - routing - (first + given.usual_tokens) - (more + given.compose_tokens)
+    fitting = 1 if left < 0 else 2 + left // (more + given.usual_tokens)
+    rounds = int(min(given.rounds, calls, fitting))
     routed = {"no": "not routed", "lean": "routed for terms", "full": "routed"}[form]
     if rounds < 2:
         return Plan(way="staged", routing=form, why=f"There is room for one round of reading; {routed}.")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import click
 
-from hierarchy.cli.ask import ask, context, demo
+from hierarchy.cli.ask import ask, context, demo, quote
 from hierarchy.cli.evaluate import evaluate
 from hierarchy.cli.exits import Commands
 from hierarchy.cli.store import index, store
@@ -62,5 +62,5 @@ def main() -> None:
     """
 
 
-for command in (ask, context, demo, tree, trace, index, store, evaluate):
+for command in (ask, quote, context, demo, tree, trace, index, store, evaluate):
     main.add_command(command)

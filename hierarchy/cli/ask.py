@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,13 +14,18 @@ from hierarchy.cli import console
 from hierarchy.cli.exits import Exit
 from hierarchy.cli.options import (
     budget_option,
+    caps_options,
+    checked_caps,
     checked_question,
     document_argument,
+    interruptible,
     json_option,
+    model_options,
     policy_option,
     prompts_option,
     question_argument,
     quiet_option,
+    reasoner_of,
     saving_trace,
     trace_option,
 )
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from hierarchy.answer import Answer
     from hierarchy.tree import SummaryTree
 
-__all__ = ["REPORTS", "ask", "context", "demo"]
+__all__ = ["REPORTS", "ask", "context", "demo", "quote"]
 
 
 @click.command(
@@ -41,6 +46,7 @@ __all__ = ["REPORTS", "ask", "context", "demo"]
 Examples:
   hierarchy ask 10-K.pdf "What was capital expenditure in fiscal 2018?"
   hierarchy ask chart.md "When was warfarin stopped, and why?" --budget 2k
+  hierarchy ask 10-K.pdf "What is the quick ratio?" --model anthropic/claude-sonnet-4-5 --max-cost 0.05
   hierarchy ask 'trials/*.html' "Did mortality fall at 90 days?" --budget 5% --trace trace.jsonl
   curl -s https://example.org/report | hierarchy ask - "Who audited it?" --json
 """,
@@ -48,6 +54,8 @@ Examples:
 @document_argument
 @question_argument
 @budget_option("8k")
+@caps_options
+@model_options
 @policy_option
 @prompts_option
 @json_option
@@ -58,32 +66,86 @@ def ask(
     document: str,
     question: str,
     budget: str,
-    policy: str,
-    prompts: Path | None,
+    max_cost_usd: float | None,
+    max_seconds: float | None,
+    max_calls: int | None,
     as_json: bool,
     trace_file: Path | None,
     quiet: bool,
+    **options: Any,
 ) -> int:
     """Answer QUESTION from DOCUMENT: the answer, its quotes, what it cost and what was not read.
 
-    DOCUMENT is a file, a folder, a quoted pattern such as 'reports/*.pdf', or "-" for standard input.
-    """
-    from hierarchy.engine import Reasoner
+    DOCUMENT is a file, a folder, a quoted pattern such as 'reports/*.pdf', or "-" for standard input. Without --model
+    nothing leaves this machine.
 
-    reasoner = Reasoner(policy=policy, prompts=prompts)
+    Ctrl-C gives the best answer from what was read by then; a second one ends the program.
+    """
+    reasoner = reasoner_of(**options)
     with console.progress(quiet=quiet) as progress, saving_trace(trace_file) as on_event:
         tree = reasoner.outline(document, progress=progress)
-        try:
-            answer = reasoner.ask(tree, question, budget, on_event=on_event, progress=progress)
-        except HierarchyError as error:
-            if error.partial and not as_json:
-                _show_answer(error.partial, tree, quiet)
-            raise
+        caps = checked_caps(
+            budget, tree.tokens, max_cost_usd=max_cost_usd, max_seconds=max_seconds, max_calls=max_calls
+        )
+        with interruptible() as stop:
+            try:
+                answer = reasoner.ask(tree, question, caps, on_event=on_event, progress=progress, stop=stop)
+            except HierarchyError as error:
+                if error.partial and not as_json:
+                    _show_answer(error.partial, tree, quiet)
+                raise
     if as_json:
         console.show_json(answer.to_dict())
     else:
         _show_answer(answer, tree, quiet)
+    if stop.is_set():
+        return Exit.INTERRUPTED
     return Exit.NO_ANSWER if answer.abstained else Exit.DONE
+
+
+@click.command(
+    short_help="Say what a question will cost.",
+    epilog="""\b
+Examples:
+  hierarchy quote 10-K.pdf "What was capital expenditure in fiscal 2018?" --model anthropic/claude-sonnet-4-5
+  hierarchy quote contracts/ "Which of these renew by themselves?" --budget 40k --model openai/gpt-5-mini --json
+""",
+)
+@document_argument
+@question_argument
+@budget_option("8k")
+@caps_options
+@model_options
+@json_option
+@quiet_option
+def quote(
+    *,
+    document: str,
+    question: str,
+    budget: str,
+    max_cost_usd: float | None,
+    max_seconds: float | None,
+    max_calls: int | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Say what asking QUESTION of DOCUMENT will cost, before anything is spent: bounds that the run stays inside.
+
+    No model is called.
+    """
+    from hierarchy import viewer
+
+    reasoner = reasoner_of(**options)
+    with console.progress(quiet=quiet) as progress:
+        tree = reasoner.outline(document, progress=progress)
+    caps = checked_caps(budget, tree.tokens, max_cost_usd=max_cost_usd, max_seconds=max_seconds, max_calls=max_calls)
+    quoted = reasoner.quote(tree, question, caps)
+    if as_json:
+        console.show_json(quoted.to_dict())
+    else:
+        console.show(viewer.quote_view(quoted, tree))
+    return Exit.DONE
 
 
 def _show_answer(answer: Answer, tree: SummaryTree, quiet: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,21 +11,30 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from hierarchy.cli import console
 from hierarchy.errors import InputError, StoreError
 
 if TYPE_CHECKING:
+    from hierarchy.budget import Budget
+    from hierarchy.engine import Reasoner
     from hierarchy.events import Event
 
 __all__ = [
     "POLICY_NAMES",
+    "WAY_NAMES",
     "budget_option",
+    "caps_options",
+    "checked_caps",
     "checked_question",
     "document_argument",
+    "interruptible",
     "json_option",
+    "model_options",
     "policy_option",
     "prompts_option",
     "question_argument",
     "quiet_option",
+    "reasoner_of",
     "saving_trace",
     "trace_option",
 ]
@@ -32,6 +43,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Written out, so that help needn't import the allocator and numpy with it; a test compares.
 POLICY_NAMES = ("expected_gain", "proportional", "uniform", "top_k")
+WAY_NAMES = ("auto", "single", "staged", "branches")
 
 
 def checked_budget(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -88,6 +100,149 @@ def budget_option(default: str) -> Callable[[F], F]:
         show_default=True,
         help="Tokens to spend at most: 8000, 8k, 1.5k, or 5% of the document.",
     )
+
+
+_MODEL_OPTIONS = (
+    click.option(
+        "--model",
+        "-m",
+        default="extractive",
+        show_default=True,
+        envvar="HIERARCHY_MODEL",
+        help="Who answers: the built-in model, or a language model such as anthropic/claude-sonnet-4-5.",
+    ),
+    click.option(
+        "--summary-model",
+        metavar="MODEL",
+        envvar="HIERARCHY_SUMMARY_MODEL",
+        help="A cheaper one that says what to search for and reads branches.",
+    ),
+    click.option(
+        "--api-base",
+        metavar="URL",
+        envvar="HIERARCHY_API_BASE",
+        help="Where the models are served, such as http://localhost:8000/v1.",
+    ),
+    click.option(
+        "--timeout",
+        "timeout_s",
+        type=click.FloatRange(min=0, min_open=True),
+        default=600.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="For one call.",
+    ),
+    click.option(
+        "--way",
+        type=click.Choice(WAY_NAMES),
+        default="auto",
+        show_default=True,
+        help="How the document is read.",
+    ),
+    click.option(
+        "--rounds",
+        type=click.IntRange(min=1),
+        default=2,
+        show_default=True,
+        help="How often is read and answered, at most.",
+    ),
+    click.option(
+        "--store",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Where replies are kept, so that none is paid for twice. With a language model, your own store by default.",
+    ),
+    click.option("--no-store", is_flag=True, help="Keep nothing on disk."),
+)
+
+_CAPS_OPTIONS = (
+    click.option("--max-cost", "max_cost_usd", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="Cap."),
+    click.option(
+        "--max-seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="Cap; then the best so far.",
+    ),
+    click.option("--max-calls", type=click.IntRange(min=1), metavar="CALLS", help="Cap, retries included."),
+)
+
+
+def model_options(command: F) -> F:
+    """Who answers, how documents are read, and where replies are kept."""
+    for option in reversed(_MODEL_OPTIONS):
+        command = option(command)
+    return command
+
+
+def caps_options(command: F) -> F:
+    """Caps beside that on tokens."""
+    for option in reversed(_CAPS_OPTIONS):
+        command = option(command)
+    return command
+
+
+def reasoner_of(
+    *,
+    model: str,
+    summary_model: str | None,
+    api_base: str | None,
+    timeout_s: float,
+    way: str,
+    rounds: int,
+    store: Path | None,
+    no_store: bool,
+    **others: Any,
+) -> Reasoner:
+    """The reasoner that the options of a command describe."""
+    from hierarchy.engine import Reasoner
+
+    if store and no_store:
+        raise click.UsageError("--store and --no-store exclude each other.")
+    return Reasoner(
+        model,
+        summary_model=summary_model,
+        api_base=api_base,
+        timeout_s=timeout_s,
+        way=way,
+        rounds=rounds,
+        store=None if no_store else store or "auto",
+        **others,
+    )
+
+
+def checked_caps(
+    budget: str,
+    document_tokens: int,
+    *,
+    max_cost_usd: float | None,
+    max_seconds: float | None,
+    max_calls: int | None,
+) -> Budget:
+    """All caps together, once the document's length is known."""
+    from hierarchy.budget import Budget
+
+    tokens = Budget.parse(budget, document_tokens=document_tokens).total_tokens
+    return Budget(tokens, max_cost_usd=max_cost_usd, max_seconds=max_seconds, max_calls=max_calls)
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """Make the first Ctrl-C ask for the best answer so far, and the second one end the program."""
+    stop = threading.Event()
+
+    def interrupted(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        console.show_note("Stopping: the best answer from what was read comes next. Ctrl-C again to end at once.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ Doesn't know the engine, models, files or exit codes; `cli` prints.
 from hierarchy.viewer.answers import answer_view, block
 from hierarchy.viewer.bars import Bar, Strip, reading_strip
 from hierarchy.viewer.pictures import svg
+from hierarchy.viewer.quotes import quote_view
 from hierarchy.viewer.text import one_line, plain
 from hierarchy.viewer.traces import events_view, grants_view, trace_view
 from hierarchy.viewer.trees import tree_view
@@ -30,6 +31,7 @@ __all__ = [
     "grants_view",
     "one_line",
     "plain",
+    "quote_view",
     "reading_strip",
     "svg",
     "trace_view",

@@ -21,11 +21,15 @@ from hierarchy.events import (
     GrantLine,
     HandedBack,
     Kept,
+    Missed,
     Noted,
     Outlined,
+    Planned,
     Read,
+    Recalled,
     Released,
     Reserved,
+    Searched,
     Settled,
     Started,
 )
@@ -108,6 +112,23 @@ def _header_lines(trace: Trace, started: Started) -> Iterable[tuple[str, str]]:
             yield "taken for", " · ".join(kinds)
         if estimated.vocabulary:
             yield "lexicons", " · ".join(estimated.vocabulary)
+    yield from _course_lines(trace)
+
+
+def _course_lines(trace: Trace) -> Iterable[tuple[str, str]]:
+    """How it was decided to read, what was searched for besides, what was missed, and what was paid for before."""
+    if plan := _last(trace.of(Planned)):
+        yield "plan", f"{plan.way}: {plan.why}"
+    if searched := _last(trace.of(Searched)):
+        yield "searched", " · ".join(searched.terms)
+        if searched.needs:
+            yield "needs", " · ".join(searched.needs)
+    for missed in trace.of(Missed):
+        yield "missing", f"{missed.what} (after round {missed.round})"
+    if recalled := trace.of(Recalled):
+        saved = sum(reply.usage.total_tokens for reply in recalled)
+        replies = f"{len(recalled):,} repl{'y' if len(recalled) == 1 else 'ies'}"
+        yield "recalled", f"{replies} paid for before, {tokens(saved)}"
 
 
 def _caps(budget: Budget) -> str:
