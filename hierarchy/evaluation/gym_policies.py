@@ -35,6 +35,9 @@ __all__ = [
     "random_passages",
 ]
 
+# What `expected_gain` takes a further passage of a file for, where it is asked which files.
+_SAME_FILE = 0.6
+
 # Below this, descent reads a passage instead of opening it.
 _READ_TOKENS = 128
 
@@ -164,8 +167,20 @@ class _Line:
         return int(self.cost[self.low[node] : self.high[node]].sum())
 
     def _gain(self, node: int) -> float:
-        share = self.file_share[self.file[self.low[node]]] if self.spreads else 1.0
-        return max(0.0, self.gains[node] * float(share) - self.inside[node])
+        if not self.spreads:
+            return self._left(node)
+        share = float(self.file_share[self.file[self.low[node]]])
+        if self.odds:
+            return share * self._chance(node)
+        return max(0.0, self.gains[node] * share - self.inside[node])
+
+    def _left(self, node: int) -> float:
+        """What it holds beyond what was read inside it."""
+        return max(0.0, self.gains[node] - self.inside[node])
+
+    def _chance(self, node: int) -> float:
+        """That what wasn't read of it holds something, if what was read inside it doesn't."""
+        return self._left(node) / max(1e-9, 1 - self.inside[node])
 
     def _labels(self, node: int) -> int:
         """How many more stretches there are once it is read; fewer where it joins two."""
@@ -183,10 +198,11 @@ class _Line:
         self.read[low + 1 : high + 1] = True
         self.cost[low:high] = 0
         above = self._above(node)
+        chance, added = self._chance(node), self._left(node) if self.spreads and self.odds else gain
         for other in above:
-            self.inside[other] += gain
+            self.inside[other] += added
         if self.spreads:
-            self.file_share[self.file[low]] *= 1 - gain if self.odds else 0.6
+            self.file_share[self.file[low]] *= 1 - min(1.0, chance) if self.odds else _SAME_FILE
         if not self.joins:
             return []
         return [*above, *self.ending.get(low, ()), *self.starting.get(high, ())]
@@ -285,7 +301,8 @@ DEFAULT = "expected gain"
 POLICIES: Mapping[str, Policy] = MappingProxyType(
     {
         DEFAULT: expected_gain,
-        "joined gain": joined_gain,
+        "file odds": partial(joined_gain, joins=False),
+        "joined labels": partial(joined_gain, odds=False),
         "gain alone": gain_alone,
         "proportional": proportional,
         "uniform": uniform,

@@ -80,6 +80,11 @@ def nothing_left(course: Course) -> Floats:
     return np.asarray(np.exp(rest + behind.sum() - np.cumsum(behind)))
 
 
+def sure_and_most(course: Course) -> Floats:
+    """The lesser of `every_need` and `share_read`: enough was probably found, and little is expected of the rest."""
+    return np.asarray(np.minimum(every_need(course), share_read(course)))
+
+
 def too_dear(course: Course) -> Floats:
     """Minus the next grant's expected gain per token: reaches a level, minus a price, where that is no more than it."""
     density = course.gains / (course.tokens + LABEL_TOKENS)
@@ -93,6 +98,7 @@ RULES: Mapping[str, tuple[Rule, tuple[float, ...]]] = MappingProxyType(
         "gains summed": (gains_summed, CONFIDENCES),
         "share read": (share_read, CONFIDENCES),
         "nothing left": (nothing_left, CONFIDENCES),
+        "sure and most": (sure_and_most, CONFIDENCES),
         "price": (too_dear, tuple(-price for price in PRICES)),
     }
 )
