@@ -2,7 +2,8 @@
 
 A policy is any function of a tree, the relevance of its nodes and a number of tokens. The default, `expected_gain`, is
 the greedy for a monotone submodular gain under a knapsack: take the passage with the highest expected gain per token,
-where a passage earns only what was not taken inside it already and pays only for leaves not taken yet. It makes one
+where a passage earns only what was not taken inside it already and pays only for leaves not taken yet; evidence goes
+on, so that what stands beside a taken passage earns a little more than by itself (`Relevance.continuity`). It makes one
 sequence of passages that doesn't depend on the budget and takes its longest prefix that fits, to the leaf, so that
 **the leaves granted for a budget are among those granted for any larger one**.
 
@@ -202,39 +203,97 @@ def cover(tree: SummaryTree, runs: Sequence[tuple[int, int]]) -> tuple[Cover, ..
 def _greedy(tree: SummaryTree, relevance: Relevance, chosen: Ints) -> Iterator[tuple[int, float]]:
     """Candidates with what they add, by gain per token, best first; ties go to document order.
 
-    Lazy: a candidate's density only falls as passages inside or around it are taken, so that the first in line is the
-    best once its own figure is up to date. `chosen` are indices into `relevance.candidates`.
+    Lazy: most densities only fall as passages are taken, so that the first in line is the best once its own figure is
+    up to date. Those that may rise are put in line again: what lies around a taken passage, and what stands beside it.
+    `chosen` are indices into `relevance.candidates`.
     """
-    nodes, gains = relevance.candidates[chosen], relevance.gain[chosen]
-    free = _Free(tree, relevance)
-    densities = gains / (free.all_tokens(nodes) + LABEL_TOKENS)
-    order = np.lexsort((nodes, -densities))
-    line = ((-float(densities[i]), int(nodes[i]), float(gains[i])) for i in order)
-    head, again = next(line, None), list[tuple[float, int, float]]()
-    taken: list[tuple[int, int, float]] = []
-    spread = _Spread(tree, relevance)
+    line = _Line(tree, relevance, chosen)
+    first, again = iter(line.at_first()), list[tuple[float, int]]()
+    head = next(first, None)
     while head or again:
         if head and (not again or head <= again[0]):
-            entry, head = head, next(line, None)
+            entry, head = head, next(first, None)
         else:
             entry = heapq.heappop(again)
-        density, node, whole_gain = entry
-        low, high = int(tree.nodes.low[node]), int(tree.nodes.high[node])
-        tokens, gain = free.tokens(low, high), whole_gain
-        if not tokens:
+        current = line.entry(entry[1])
+        if current is None:
             continue
-        touched = free.taken[low:high].any()
-        if touched or spread.share(low) < 1:
-            inside = sum(part for a, b, part in taken if low <= a and b <= high) if touched else 0.0
-            gain = max(0.0, whole_gain * spread.share(low) - inside)
-            current = (-gain / (tokens + LABEL_TOKENS), node, whole_gain)
-            if current[0] > density + 1e-12 and min(filter(None, (head, *again[:1])), default=current) < current:
-                heapq.heappush(again, current)
-                continue
-        yield node, gain
-        free.take(low, high)
-        spread.take(low)
-        taken.append((low, high, gain))
+        if current[0] > entry[0] + 1e-12 and min(filter(None, (head, *again[:1])), default=current) < current:
+            heapq.heappush(again, current)
+            continue
+        node = entry[1]
+        yield node, line.gain(node)
+        for other in line.take(node):
+            if raised := line.entry(other):
+                heapq.heappush(again, raised)
+
+
+class _Line:
+    """What each candidate adds for its tokens, as far as things have been taken."""
+
+    def __init__(self, tree: SummaryTree, relevance: Relevance, chosen: Ints) -> None:
+        self.tree = tree
+        self.nodes, self.gains = relevance.candidates[chosen], relevance.gain[chosen]
+        self.whole = dict(zip(self.nodes.tolist(), self.gains.tolist(), strict=True))
+        self.inside: dict[int, float] = {}
+        self.beside: set[int] = set()
+        self.bonus = 1.0 + relevance.continuity
+        self.free, self.spread = _Free(tree, relevance), _Spread(tree, relevance)
+        self.skip, self.file_of = relevance.skip, tree.leaves.file
+        low, high = tree.nodes.low[self.nodes], tree.nodes.high[self.nodes]
+        self.by_low, self.by_high = np.argsort(low, kind="stable"), np.argsort(high, kind="stable")
+        self.lows, self.highs = low[self.by_low], high[self.by_high]
+
+    def at_first(self) -> Iterator[tuple[float, int]]:
+        """All candidates in line while nothing is taken."""
+        densities = self.gains / (self.free.all_tokens(self.nodes) + LABEL_TOKENS)
+        for at in np.lexsort((self.nodes, -densities)):
+            yield -float(densities[at]), int(self.nodes[at])
+
+    def entry(self, node: int) -> tuple[float, int] | None:
+        """A candidate's place in line; None if nothing of it is left."""
+        tokens = self.free.tokens(int(self.tree.nodes.low[node]), int(self.tree.nodes.high[node]))
+        if not tokens:
+            return None
+        worth = self.gain(node) * (self.bonus if node in self.beside else 1.0)
+        return -worth / (tokens + LABEL_TOKENS), node
+
+    def gain(self, node: int) -> float:
+        """What it adds to what was taken."""
+        share = self.spread.share(int(self.tree.nodes.low[node]))
+        return max(0.0, float(self.whole[node]) * share - self.inside.get(node, 0.0))
+
+    def take(self, node: int) -> tuple[int, ...]:
+        """Take a candidate; returns those whose density may have risen."""
+        low, high, gain = int(self.tree.nodes.low[node]), int(self.tree.nodes.high[node]), self.gain(node)
+        self.free.take(low, high)
+        self.spread.take(low)
+        around = tuple(one for one in self._ancestors(node) if one in self.whole)
+        for one in around:
+            self.inside[one] = self.inside.get(one, 0.0) + gain
+        beside = self._neighbours(low, high) if self.bonus > 1.0 else ()
+        self.beside.update(beside)
+        return (*around, *beside)
+
+    def _ancestors(self, node: int) -> Iterator[int]:
+        while (node := int(self.tree.nodes.parent[node])) >= 0:
+            yield node
+
+    def _neighbours(self, low: int, high: int) -> tuple[int, ...]:
+        """Candidates of the same file that end where leaves begin or begin where they end, furniture between aside."""
+        found: list[int] = []
+        file = self.file_of[low]
+        while high < len(self.skip) and self.skip[high]:
+            high += 1
+        while low > 0 and self.skip[low - 1]:
+            low -= 1
+        if high < len(self.skip) and self.file_of[high] == file:
+            first, last = np.searchsorted(self.lows, [high, high + 1])
+            found += self.nodes[self.by_low[first:last]].tolist()
+        if low > 0 and self.file_of[low - 1] == file:
+            first, last = np.searchsorted(self.highs, [low, low + 1])
+            found += self.nodes[self.by_high[first:last]].tolist()
+        return tuple(found)
 
 
 class _Spread:

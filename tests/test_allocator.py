@@ -40,6 +40,7 @@ def estimates(draw):
         gain=np.array(gains),
         skip=np.array(skip),
         grain_tokens=0,
+        continuity=draw(st.sampled_from([0.0, 0.3, 2.0])),
     )
 
 
@@ -91,7 +92,10 @@ def test_the_cut_of_an_allocation_covers_every_leaf_once(drawn, tokens):
 @given(estimates())
 @settings(max_examples=60)
 def test_the_greedy_takes_the_best_density_at_every_step(drawn):
-    """Each grant has at least the gain per token that any other candidate would have had in its place."""
+    """Each grant has at least the gain per token that any other candidate would have had in its place.
+
+    What stands beside something taken counts for more, furniture between aside.
+    """
     tree, relevance = drawn
     if tree is None:
         return
@@ -102,7 +106,13 @@ def test_the_greedy_takes_the_best_density_at_every_step(drawn):
     def density(node):
         low, high = int(tree.nodes.low[node]), int(tree.nodes.high[node])
         inside = sum(part for a, b, part in taken if low <= a and b <= high)
-        return max(0.0, gains[node] - inside) / (cost[low:high].sum() + LABEL_TOKENS)
+        bonus = 1 + relevance.continuity * any(beside(low, high, a, b) for a, b, _ in taken)
+        return bonus * max(0.0, gains[node] - inside) / (cost[low:high].sum() + LABEL_TOKENS)
+
+    def beside(low, high, a, b):
+        between = range(b, low) if b <= low else range(high, a)
+        apart = b <= low or high <= a
+        return apart and tree.leaves.file[low] == tree.leaves.file[a] and all(relevance.skip[leaf] for leaf in between)
 
     for grant in expected_gain(tree, relevance, 10**9).grants:
         left = [node for node in gains if cost[tree.nodes.low[node] : tree.nodes.high[node]].sum()]
@@ -205,3 +215,27 @@ def test_which_files_is_asked_of_all_of_them():
     spread = allocator._Spread(tree, estimate(tree, "When is the royalty paid?"))
     spread.take(0)
     assert spread.share(0) == 1
+
+
+def test_what_stands_beside_a_taken_passage_is_worth_more():
+    """Of two equal passages the one that goes on where reading began is taken; without continuity it is the first."""
+    tree = outline(Document(name="n", text=long_text(60)))
+    low = tree.leaf_nodes
+    gain = np.full(len(low), 0.1)
+    gain[30] = 0.5
+    relevance = Relevance(
+        question=Question(text="?", terms=()),
+        node=np.zeros(len(tree)),
+        leaf=gain,
+        candidates=low,
+        gain=gain,
+        skip=np.zeros(len(low), dtype=bool),
+        grain_tokens=0,
+    )
+    tokens = int(tree.leaves.tokens[30]) + 2 * int(tree.leaves.tokens.max())
+    apart = leaves_of(expected_gain(tree, relevance, tokens))
+    together = leaves_of(expected_gain(tree, replace(relevance, continuity=0.5), tokens))
+    assert apart[0] == together[0] == 30
+    assert sorted(together) == list(range(min(together), max(together) + 1))
+    assert len(together) > 1
+    assert not set(apart) & {29, 31}

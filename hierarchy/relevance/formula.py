@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from hierarchy.relevance.index import GRAINS, Index, Layer
 from hierarchy.relevance.question import Question
 
-__all__ = ["Passages", "formula_scores", "grain_of", "passage_relevance"]
+__all__ = ["SPEECH_SHARE", "Passages", "formula_scores", "grain_of", "passage_relevance"]
 
 Floats = NDArray[np.float64]
 
 # Beyond these shares a document is a transcript, or a report made of tables.
-_SPEECH_SHARE, _TABLE_SHARE = 0.3, 0.1
+SPEECH_SHARE, _TABLE_SHARE = 0.3, 0.1
 # A passage with this share of digits is as dense with numbers as a statement.
 _DENSE_DIGITS = 0.15
 
@@ -45,7 +45,7 @@ class Passages:
 
 def grain_of(index: Index) -> int:
     """Which of `GRAINS` suits a document, as an index: 512 tokens for speech, 256 for paged tables, else sentences."""
-    if index.speech > _SPEECH_SHARE:
+    if index.speech > SPEECH_SHARE:
         return GRAINS.index(512)
     paged = any(file.pages for file in index.tree.files)
     return GRAINS.index(256) if paged and index.tabular > _TABLE_SHARE else GRAINS.index(0)
