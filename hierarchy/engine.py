@@ -36,6 +36,7 @@ from hierarchy.planner import outline as build_tree
 from hierarchy.quoting import Quote, quote_question
 from hierarchy.session import OnEvent, Retries, Session, tariff_of
 from hierarchy.strategy import WAYS
+from hierarchy.tokens import Counter
 from hierarchy.tree import SummaryTree
 
 if TYPE_CHECKING:
@@ -144,8 +145,7 @@ class Reasoner:
             if key is not None and key in self._trees:
                 self._trees.move_to_end(key)
                 return self._trees[key]
-        loaded = document if isinstance(document, Document) else load(document, progress=progress)
-        tree = build_tree(loaded, self.model.count, progress)
+        tree = self._shelf.outlined(document, self.model.count, progress)
         if key is not None:
             with self._lock:
                 self._trees[key] = tree
@@ -345,7 +345,7 @@ class Reasoner:
         if not question.strip():
             raise InputError("The question is empty.", "Ask something.")
         tree = self.outline(document)
-        journal = self._shelf.opened(self.margins, (self.model.name, self.helper.name))
+        journal = self._shelf.journal(self.margins, (self.model.name, self.helper.name))
         timeouts = [getattr(model, "timeout_s", None) for model in (self.model, self.helper)]
         known = [float(timeout) for timeout in timeouts if timeout is not None]
         return quote_question(
@@ -369,7 +369,7 @@ class Reasoner:
         account: Account | None,
     ) -> tuple[Session, Flow[Answer]]:
         caps = Budget.parse(budget, document_tokens=tree.tokens)
-        journal = self._shelf.opened(self.margins, (self.model.name, self.helper.name))
+        journal = self._shelf.journal(self.margins, (self.model.name, self.helper.name))
         flow = answer_question(
             tree,
             question,
@@ -420,8 +420,7 @@ class _Shelf:
         self._store: Store | None = None
         self._lock = threading.Lock()
 
-    def opened(self, margins: Margins, models: tuple[str, ...]) -> _Journal | None:
-        """The journal, with what is known of the models' margins taken in; None where nothing is kept."""
+    def _opened(self) -> Store | None:
         if self._given is None:
             return None
         from hierarchy.store import Store, default_path
@@ -430,10 +429,28 @@ class _Shelf:
             if self._store is None:
                 given = self._given
                 self._store = given if isinstance(given, Store) else Store.open(Path(given or default_path()))
+        return self._store
+
+    def outlined(self, document: str | Path | Document, count: Counter, progress: Progress | None) -> SummaryTree:
+        """The tree of a document, from the store if it is there."""
+        read, build = partial(load, progress=progress), partial(build_tree, count=count, progress=progress)
+        store = self._opened()
+        if store is None:
+            return build(document if isinstance(document, Document) else read(document))
+        from hierarchy.store import kept_outline
+
+        tree, _ = kept_outline(store, document, count, load=read, build=build)
+        return tree
+
+    def journal(self, margins: Margins, models: tuple[str, ...]) -> _Journal | None:
+        """Where replies are kept, with what is known of the models' margins taken in; None where nothing is kept."""
+        store = self._opened()
+        if store is None:
+            return None
         for model in sorted(set(models)):
-            if (known := self._store.margin(model)) is not None:
+            if (known := store.margin(model)) is not None:
                 margins.learn(model, known)
-        return _Journal(self._store)
+        return _Journal(store)
 
     def learn(self, margins: Margins) -> None:
         """Keep what was learnt of margins.

@@ -32,6 +32,8 @@ TELLING_TOKENS = 512
 MOST_OVERHEAD_TOKENS = 100
 """Templates add 3 to 80 tokens, default system prompt included; a short prompt's excess beyond is the tokenizer's."""
 
+# What chat templates add at least, for prompts shorter than any that was seen.
+_USUAL_OVERHEAD = 8
 # Prompts of this library aren't shorter; for who asks for a factor without saying of what.
 _SHORTEST_TOKENS = 64
 # What is added after one observation. It falls with the root of their number, as the uncertainty of a mean does.
@@ -102,19 +104,23 @@ class Margin:
 
         Before any telling observation it is `first`, or what was seen if that is more. Then it is what was seen, with
         doubt on top: 15 % of the ratio after one observation, falling with the root of their number. Doubt doesn't
-        reach beyond `first` as long as nothing seen did, so that a model whose counts are exact (`first` of 1) stays
-        so. **Never below 1; rises at once when an observation exceeds it; falls, or stays, with each that doesn't.**
+        reach beyond `first` as long as no ratio seen did, so that a model whose counts are exact (`first` of 1) stays
+        so. Where counts aren't exact, a few tokens of template are reckoned with even if none was seen yet.
+        **Never below 1; rises at once when an observation exceeds it; falls, or stays, with each that doesn't; and a
+        longer prompt is never reserved for less than a shorter one.**
 
         Args:
             first: The model's own margin.
             counted: What the prompt at hand counts, to spread the overhead over; without it, as for a short prompt.
         """
         first, ratio = max(1.0, first), max(1.0, self.ratio)
-        seen = ratio + self.overhead_tokens / max(1, _SHORTEST_TOKENS if counted is None else counted)
-        doubting = seen + ratio * _DOUBT / math.sqrt(max(1, self.observations))
-        if seen > first:
-            return doubting
-        return min(first, doubting) if self.observations else first
+        overhead = max(self.overhead_tokens, _USUAL_OVERHEAD if first > 1 and self.observations else 0)
+        seen = ratio + overhead / max(1, _SHORTEST_TOKENS if counted is None else counted)
+        if not self.observations:
+            return max(first, seen)
+        doubt = ratio * _DOUBT / math.sqrt(self.observations)
+        most = first if ratio <= first else ratio + doubt
+        return max(seen, min(most, seen + doubt))
 
     def joined(self, other: Margin) -> Margin:
         """What two that observed side by side know together.

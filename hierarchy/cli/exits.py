@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from hierarchy.cli import console
-from hierarchy.errors import BudgetError, HierarchyError, InputError, ModelError, StoreError
+from hierarchy.errors import BudgetError, HierarchyError, InputError, Interrupted, ModelError, StoreError
 
 __all__ = ["Commands", "Exit", "exit_code"]
 
@@ -40,6 +40,7 @@ _CODES: tuple[tuple[type[HierarchyError], Exit], ...] = (
     (BudgetError, Exit.BUDGET),
     (ModelError, Exit.MODEL),
     (StoreError, Exit.STORE),
+    (Interrupted, Exit.INTERRUPTED),
 )
 
 

@@ -149,7 +149,7 @@ _MODEL_OPTIONS = (
     click.option(
         "--store",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Where replies are kept, so that none is paid for twice. With a language model, your own store by default.",
+        help="Where replies are kept, so that none is paid for twice; with a language model, your own store.",
     ),
     click.option("--no-store", is_flag=True, help="Keep nothing on disk."),
 )

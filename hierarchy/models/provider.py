@@ -12,6 +12,8 @@ litellm takes seconds to import and is imported by the first call. Names, prices
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import math
 import os
 import re
@@ -103,6 +105,20 @@ class ProviderModel:
         # What the provider has refused to take. Learned from its answers, so that the same isn't sent to it again; all
         # else about a model is fixed.
         self._refused: frozenset[str] = frozenset()
+
+    @property
+    def identity(self) -> str:
+        """What decides its replies: the name, and where it is served with which options; never the key."""
+        served = {"api_base": self._api_base, "options": self._options}
+        if not (self._api_base or self._options):
+            return self.name
+        digest = hashlib.blake2b(json.dumps(served, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
+        return f"{self.name}@{digest}"
+
+    @property
+    def timeout_s(self) -> float:
+        """How long one call may take."""
+        return self._timeout_s
 
     def __repr__(self) -> str:
         """Without the key."""
