@@ -116,9 +116,9 @@ class Margin:
         first, ratio = max(1.0, first), max(1.0, self.ratio)
         overhead = max(self.overhead_tokens, _USUAL_OVERHEAD if first > 1 and self.observations else 0)
         seen = ratio + overhead / max(1, _SHORTEST_TOKENS if counted is None else counted)
-        if not self.observations:
+        if not self.observations and ratio <= first:
             return max(first, seen)
-        doubt = ratio * _DOUBT / math.sqrt(self.observations)
+        doubt = ratio * _DOUBT / math.sqrt(max(1, self.observations))
         most = first if ratio <= first else ratio + doubt
         return max(seen, min(most, seen + doubt))
 
