@@ -223,9 +223,9 @@ def _check_folder(folder: Path) -> None:
         raise InputError(
             f"There is no folder of prompts at {folder}.", "Give a folder, or none for the shipped prompts."
         )
-    if not any((folder / f"{name}.jinja").is_file() for name in TEMPLATES):
-        names = ", ".join(f"{name}.jinja" for name in TEMPLATES)
-        raise InputError(f"{folder} overrides no prompt.", f"It may hold {names}.")
+    names = [f"{name}.jinja" for name in (*TEMPLATES, "passages")]  # the last is included by those that show any
+    if not any((folder / name).is_file() for name in names):
+        raise InputError(f"{folder} overrides no prompt.", f"It may hold {', '.join(names)}.")
 
 
 def _source(name: str, folder: Path | None) -> str:
