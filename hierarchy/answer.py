@@ -21,6 +21,7 @@ from hierarchy.allocator import cover
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.document import Span
 from hierarchy.evidence import Evidence, runs_of
+from hierarchy.numbers import NumberCheck
 from hierarchy.relevance import Relevance
 from hierarchy.segments import LeafKind
 from hierarchy.tree import SummaryTree
@@ -153,6 +154,7 @@ class Answer:
         partial: Whether something went wrong on the way, so that this is the best that could be said.
         missing: What is missing for a full answer, in the document's own words where possible.
         notes: What went wrong, was repaired or left out, one sentence each.
+        numbers: Each number in the text, and what bears it; empty if abstained.
         usage: Everything billed for it.
         by_stage: What each stage was billed; adds up to `usage`.
         budget: The caps it was made under; None outside an engine.
@@ -169,6 +171,7 @@ class Answer:
     partial: bool = False
     missing: str = ""
     notes: tuple[str, ...] = ()
+    numbers: tuple[NumberCheck, ...] = ()
     usage: Usage = NOTHING
     by_stage: tuple[tuple[str, Usage], ...] = ()
     budget: Budget | None = None
@@ -199,6 +202,7 @@ class Answer:
             "partial": self.partial,
             "missing": self.missing,
             "notes": list(self.notes),
+            "numbers": [{name: getattr(one, name) for name in ("text", "status", "step")} for one in self.numbers],
             "receipt": self.receipt.to_dict(),
         }
 

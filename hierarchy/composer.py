@@ -23,10 +23,11 @@ from hierarchy.calls import Outcome, Request, Steps
 from hierarchy.document import Span
 from hierarchy.errors import HierarchyError, OutputInvalid
 from hierarchy.evidence import Evidence, Passage, passage_variables, sentences_of
+from hierarchy.numbers import NumberCheck, Shown, check_numbers, unsupported_note
 from hierarchy.prompting import Note, Paper, Turn, shown
 from hierarchy.relevance import Relevance
 from hierarchy.segments import LeafKind
-from hierarchy.tables import row_context
+from hierarchy.tables import document_defaults, row_context
 from hierarchy.templates import parse_reply, render
 from hierarchy.terms import terms
 from hierarchy.tokens import Counter, count_tokens
@@ -53,6 +54,9 @@ _SHOWN_CHARACTERS = 90
 _MORE_OUTPUT, _CHARACTERS_PER_TOKEN = 3, 16
 # A reply of fewer words than this holds nothing to bring into form.
 _WORD, _WORDS_WORTH_MENDING = re.compile(r"\w+"), 3
+# An answer that nothing else bears must share so many of its words with one passage. Numbers are looked up in so many
+# characters of what was read in branches, at most.
+_BORNE, _SAID_THERE, _MOST_CHECKED = ("found", "computed"), 0.6, 400_000
 # What the form of a reply costs beside its words.
 _FORM_TOKENS = 60
 # Only so much of an unread part's relevance is worth a sentence.
@@ -234,9 +238,15 @@ class _Desk:
             notes.append("The reply was cut off; what was complete is kept.")
         if not text or (missing and not reply["quotes"]):
             return replace(self.abstention(missing, text, quotes), partial=cut, notes=tuple(notes))
+        numbers = check_numbers(text, self._shown(), question=self.question)
+        if not quotes.citations and not any(one.status in _BORNE for one in numbers) and not self._said_there(text):
+            unborne = f"Nothing that was read bears the model's answer, which was: “{_short(text)}”"
+            return replace(self.abstention(missing, "", quotes), partial=cut, notes=(*notes, unborne))
         if not quotes.citations:
             notes.append("No quote that stands in what was read bears this answer.")
-        basis = self._basis(quotes)
+        if unsupported := unsupported_note(numbers):
+            notes.append(unsupported)
+        basis = (*self._basis(quotes), ("numbers", _supported(numbers)))
         return Answer(
             text=text,
             confidence=_confidence(basis),
@@ -247,6 +257,7 @@ class _Desk:
             partial=cut,
             missing=missing,
             notes=tuple(notes),
+            numbers=numbers,
         )
 
     def stand_in(self, error: HierarchyError, max_tokens: int, count: Counter) -> Answer:
@@ -299,6 +310,34 @@ class _Desk:
             receipt=found,
             missing=missing,
             notes=(*self.evidence.notes, *quotes.notes),
+        )
+
+    def _shown(self) -> list[Shown]:
+        """All that the model was shown, in this round or before, as numbers are looked up in it."""
+        defaults = {number: document_defaults(self.tree, number) for number in range(len(self.tree.files))}
+        shown = [
+            Shown(
+                text=passage.text,
+                context=passage.context,
+                heading=passage.heading,
+                defaults=defaults[int(self.tree.leaves.file[passage.leaves[0]])],
+            )
+            for passage in self.evidence.passages
+        ]
+        left = _MOST_CHECKED
+        for low, high in self.evidence.read:
+            text = "".join(self.tree.leaf_text(leaf) for leaf in range(low, high))[:left]
+            left -= len(text)
+            file = int(self.tree.leaves.file[low])
+            shown.append(Shown(text=text, heading=self.tree.heading(low), defaults=defaults[file]))
+        return shown
+
+    def _said_there(self, text: str) -> bool:
+        """Whether one passage says most of an answer in the same words."""
+        said = set(terms(text))
+        return bool(said) and any(
+            len(said & set(terms(f"{passage.heading} {passage.text}"))) >= _SAID_THERE * len(said)
+            for passage in self.evidence.passages
         )
 
     def _receipt(self) -> Receipt:
@@ -400,7 +439,7 @@ class _Desk:
 
         `relevance` is the chance that at least one of the cited passages holds evidence, `verified` the share of quotes
         that stand where they should, `terms` the share of the question's terms, by their rarity in the document, that
-        the evidence holds.
+        the evidence holds. An answer's basis has `numbers` besides: the share of its numbers that something bears.
         """
         misses = 1.0
         for passage in quotes.passages:
@@ -424,9 +463,18 @@ class _Desk:
 
 
 def _confidence(basis: Sequence[tuple[str, float]]) -> float:
-    """The mean of relevance and terms held, times the share of quotes verified; **0 without a verified quote**."""
+    """The mean of relevance and terms held, times the shares of quotes verified and of numbers that something bears.
+
+    **0 without a verified quote.**
+    """
     values = dict(basis)
-    return values["verified"] * (values["relevance"] + values["terms"]) / 2
+    return values["verified"] * values.get("numbers", 1.0) * (values["relevance"] + values["terms"]) / 2
+
+
+def _supported(numbers: Sequence[NumberCheck]) -> float:
+    """The share of an answer's numbers that something bears, those of the question apart; 1 without any."""
+    claimed = [one for one in numbers if one.status != "asked"]
+    return sum(one.status in _BORNE for one in claimed) / len(claimed) if claimed else 1.0
 
 
 def _how_much(found: Receipt, *, whole: bool) -> str:

@@ -99,9 +99,29 @@ def test_an_invented_quote_is_dropped_and_noted():
     assert len(mixed.citations) == 1
     assert "Apixaban was stopped." in mixed.notes[0]
     assert mixed.confidence == pytest.approx(good.confidence / 2)
-    none = answered(said("9.9", [(1, "INR 9.9")]), "Apixaban", "INR")
+    none = answered(said("1.2", [(1, "INR 9.9")]), "Apixaban", "INR")
     assert (none.citations, none.confidence, none.abstained) == ((), 0.0, False)
     assert any("bears this answer" in note for note in none.notes)
+
+
+def test_an_answer_that_nothing_bears_is_an_abstention():
+    """No quote, no number and hardly a word of it stands in what was read; what the model said is noted."""
+    none = answered(said("9.9", [(1, "INR 9.9")]), "Apixaban", "INR")
+    assert (none.citations, none.confidence, none.abstained) == ((), 0.0, True)
+    assert "9.9" not in none.text
+    assert any("9.9" in note and "bears" in note for note in none.notes)
+
+
+def test_each_number_is_looked_up():
+    """What stands in nothing that was read is flagged and costs confidence; what follows from a stated step doesn't."""
+    quote = [(2, "| INR | 4.8 | 1.2 |")]
+    good = answered(said("It fell from 4.8 to 1.2, that is 4.8 - 1.2 = 3.6.", quote), "Apixaban", "INR")
+    assert {check.status for check in good.numbers} == {"found", "computed"}
+    wrong = answered(said("It fell from 4.8 to 1.2, that is 4.8 - 1.2 = 3.1.", quote), "Apixaban", "INR")
+    assert [check.text for check in wrong.numbers if check.status == "unsupported"] == ["3.1"]
+    assert any("3.1" in note for note in wrong.notes)
+    assert dict(wrong.confidence_basis)["numbers"] < 1
+    assert wrong.confidence < good.confidence
 
 
 def test_a_quote_must_stand_in_what_was_read():
@@ -438,11 +458,11 @@ def test_what_a_model_read_on_the_way_counts_as_read():
 
 
 def test_confidence_says_what_it_is_made_of():
-    """Three shares in [0, 1]; more of the question's terms held means more confidence."""
+    """Shares in [0, 1]; more of the question's terms held means more confidence."""
     narrow = answered(said("1.2", [(1, "| INR | 4.8 | 1.2 |")]), "INR")
     wide = answered(said("1.2", [(2, "| INR | 4.8 | 1.2 |")]), "INR", "Apixaban")
     for answer in (narrow, wide):
-        assert [name for name, _ in answer.confidence_basis] == ["relevance", "verified", "terms"]
+        assert [name for name, _ in answer.confidence_basis] == ["relevance", "verified", "terms", "numbers"]
         assert all(0 <= value <= 1 for _, value in answer.confidence_basis)
     assert dict(wide.confidence_basis)["terms"] > dict(narrow.confidence_basis)["terms"]
     assert wide.confidence > narrow.confidence
