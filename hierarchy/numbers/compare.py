@@ -68,7 +68,7 @@ def _unit_of_mine(mention: Mention, mine: Unit, figure: Figure, hints: Callable[
         return frozenset(found | {0}) if mine.exponent == 0 or hints("%") else frozenset(found)
     if not hints(mention.beside.word):
         return frozenset()
-    return frozenset(its - (mention.beside.scale or 0) for its in figure.powers)
+    return frozenset(its - (mention.beside.scale or 0) for its in {0} | figure.powers)
 
 
 def _scales(mention: Mention, figure: Figure, scales: frozenset[int]) -> frozenset[int]:

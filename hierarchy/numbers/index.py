@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hierarchy.numbers.reading import MAX_DIGITS, NUMERAL, Day, days, numerals, periods, sign_before
@@ -35,6 +35,8 @@ _MONTH_AHEAD = re.compile(
     r"|nov(?:ember)?|dec(?:ember)?)\.?\s$"
 )
 _MONTH_BEHIND = re.compile(r"(?:st|nd|rd|th)?\s(?:of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)")
+_LABEL_AHEAD = re.compile(r"\b(?:notes?|items?|sections?|clauses?|articles?|pages?|tables?|figures?|schedules?|no\.) $")
+_ROW_BEHIND = re.compile(r"[^A-Za-z\n]{0,200}(?:\n|\Z)")
 _CLOSES = re.compile(r"[\s|]{0,3}%?[\s|]{0,3}\)")
 
 Place = tuple[int, int, str, int]
@@ -54,6 +56,7 @@ class Figure:
         year: Written as a year is.
         powers: Powers of ten it may be meant in: of what stands beside it, or what governs it.
         governed: The statement of scale above it, where none stands beside it.
+        label: It numbers a note, an item or a section, and measures nothing.
     """
 
     start: int
@@ -64,6 +67,7 @@ class Figure:
     year: bool
     powers: frozenset[int]
     governed: Statement | None
+    label: bool = False
 
     @property
     def unit(self) -> Unit | None:
@@ -124,6 +128,8 @@ class Index:
         start, end, digits, decimals = place
         if not decimals and text[start - 1 : start] == "." and not text[max(0, start - 2) : start - 1].isalnum():
             start, decimals = start - 1, len(digits)
+        if digits[0] == "0" and not decimals and len(digits) > 1:
+            return None  # The 03 of 2024-03-09 is no three.
         currency, length = before(text[max(0, start - 12) : start])
         edge = start - length
         plain = len(digits) == end - start == 4 and digits[:2] in ("19", "20")
@@ -145,10 +151,13 @@ class Index:
         """A figure with the powers of ten that it may be meant in."""
         governed = None if year or beside.scale is not None or beside.unit else self._governing(start)
         powers = {(beside.scale or 0) + (beside.unit.exponent if beside.unit else 0)}
-        powers |= governed.exponents if governed else set()
+        if governed:
+            # In a row the scale holds; in a sentence below the table it may not.
+            powers = set(governed.exponents) if _ROW_BEHIND.match(self.text, end) else powers | governed.exponents
         if decimals == 3 and end - start <= 7 and self.where(start) in self._european:
             powers |= {power + 3 for power in powers}
-        return Figure(start, int(digits), -decimals, beside, sign, year, frozenset(powers), governed)
+        label = _LABEL_AHEAD.search(self.small[max(0, start - 12) : start]) is not None
+        return Figure(start, int(digits), -decimals, beside, sign, year, frozenset(powers), governed, label)
 
     def _in_date(self, place: Place) -> bool:
         start, end, digits, _ = place
@@ -165,7 +174,12 @@ class Index:
 
     @cached_property
     def _stated(self) -> tuple[Statement, ...]:
-        return statements(self.text)
+        """All statements of scale; one that names no currency has that of the one above it in its passage."""
+        stated: list[Statement] = []
+        for one in statements(self.text):
+            above = stated[-1] if stated and stated[-1].start >= self.bounds[self.where(one.start)] else None
+            stated.append(replace(one, currencies=above.currencies) if above and not one.currencies else one)
+        return tuple(stated)
 
     @cached_property
     def _stated_at(self) -> list[int]:

@@ -138,6 +138,8 @@ class Lookup:
         """Where a figure is the number sought; with a clash if it is but for sign or unit; None if it isn't."""
         beside = mention.beside
         stated = beside.scale is not None or mention.unit is not None or bool(beside.currency)
+        if figure.label and stated:
+            return None
         if figure.year and (stated or mention.digits != figure.digits or mention.exponent):
             return None
         where = self.index.where(figure.start)

@@ -42,7 +42,7 @@ _MONTH = (
 _YEAR = r"(?:19|20)[0-9]{2}"
 _DATE = re.compile(
     rf"(?<![a-z0-9])(?=[0-9adfjmnos])(?:(?P<y1>{_YEAR})[-/.](?P<m1>0?[1-9]|1[0-2])[-/.](?P<d1>[0-3]?[0-9])(?![0-9])"
-    rf"|(?P<a>[0-3]?[0-9])[/.-](?P<b>[0-3]?[0-9])[/.-](?P<y2>{_YEAR}|[0-9]{{2}})(?![0-9.,/])"
+    rf"|(?P<a>[0-3]?[0-9])[/.-](?P<b>[0-3]?[0-9])[/.-](?P<y2>{_YEAR}|[0-9]{{2}})(?![0-9/]|[.,][0-9])"
     rf"|(?P<d3>[0-3]?[0-9])(?:st|nd|rd|th)?[ \u00a0-](?:of )?(?P<m3>{_MONTH})"
     rf"(?:,?[ \u00a0-](?P<y3>{_YEAR}|'[0-9]{{2}}))?\b"
     rf"|(?P<m4>{_MONTH})\s(?P<d4>[0-3]?[0-9])(?:st|nd|rd|th)?(?![0-9])(?:,?[\s|/]{{0,4}}(?P<y4>{_YEAR}))?(?![.,]?[0-9])"
@@ -199,7 +199,7 @@ class Mention:
     def bounds(self) -> tuple[int, int, int]:
         """The lowest and highest number that is written so when rounded, as integers, and their power of ten."""
         digits, exponent = self.digits, self.exponent
-        if self.hedge and digits:
+        if self.hedge and digits and exponent >= 0:  # About 1,600 may be 1,577; about 2.0 is no 1.6.
             while digits % 10 == 0:
                 digits, exponent = digits // 10, exponent + 1
         low, high = {"over": (0, 10), "under": (-10, 0), "about": (-5, 5)}.get(self.hedge, (-5, 5))

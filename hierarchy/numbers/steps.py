@@ -79,6 +79,8 @@ class Verdict:
     def constant(self) -> bool:
         """Whether it may be an operand without standing anywhere: days of a year, a hundred, a few."""
         mention = self.mention
+        if mention.fraction:
+            return not mention.word and _CONSTANTS.issuperset(mention.fraction)
         plain = mention.kind == "figure" and not mention.unit and not mention.beside.currency
         return plain and not mention.exponent and not mention.beside.scale and mention.digits in _CONSTANTS
 
@@ -104,8 +106,28 @@ class _Steps:
                 if not self.verdicts[target].supported:
                     self.step(side, self.verdicts[target], strict=False)
             self.derive()
+            self.repeat()
             if before == [one.status for one in self.verdicts]:
                 return
+
+    def repeat(self) -> None:
+        """Settle numbers that were computed elsewhere in the answer, with the same unit or none."""
+        computed: dict[tuple[int, int, int], Verdict] = {}
+        for one in self.verdicts:
+            if one.status == "computed" and one.exact is not None:
+                computed.setdefault((one.mention.digits, one.mention.exponent, one.mention.sign), one)
+        for one in self.verdicts:
+            mention = one.mention
+            source = computed.get((mention.digits, mention.exponent, mention.sign))
+            if source and not one.supported and not one.final and mention.kind == "figure" and not mention.fraction:
+                beside, its = mention.beside, source.mention.beside
+                bare = beside.scale is None and beside.unit is None
+                if (
+                    bare
+                    or (beside.scale, beside.unit) == (its.scale, its.unit)
+                    or (its.scale, its.unit) == (None, None)
+                ):
+                    _settle(one, source.step, source.exact)
 
     # -- spelled out ---------------------------------------------------------------------------------------------------
 

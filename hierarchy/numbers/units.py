@@ -56,7 +56,7 @@ class Statement:
 
     Attributes:
         start: Where it stands.
-        exponents: The scales it names, several in "in millions, shares in thousands".
+        exponents: The scales it names, several in "in millions, shares in thousands"; 0 besides if it makes exceptions.
         currencies: The currencies it names.
     """
 
@@ -288,18 +288,19 @@ def statements(text: str) -> tuple[Statement, ...]:
 
     Example:
         >>> [sorted(one.exponents) for one in statements("(in millions, except shares in thousands) 1,577")]
-        [[3, 6]]
+        [[0, 3, 6]]
     """
     found = sorted(_stated(text))
     clusters: list[Statement] = []
     last = -_CLUSTER
     for at, exponent in found:
         named = frozenset(_currencies(text[max(0, at - 16) : at + 24]))
+        powers = {exponent, 0} if "except" in text[at : at + _CLUSTER] else {exponent}
         if clusters and at - last < _CLUSTER and "\n" not in text[last:at]:
             one = clusters[-1]
-            clusters[-1] = Statement(one.start, one.exponents | {exponent}, one.currencies | named)
+            clusters[-1] = Statement(one.start, one.exponents | powers, one.currencies | named)
         else:
-            clusters.append(Statement(at, frozenset({exponent}), named))
+            clusters.append(Statement(at, frozenset(powers), named))
         last = at
     return tuple(clusters)
 
