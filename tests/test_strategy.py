@@ -1,4 +1,4 @@
-"""The choice of a way to read: a function of the situation, whole and explained, that never spends the answer's share."""
+"""The choice of a way to read: a function of the situation, explained, that never spends the answer's share."""
 
 from dataclasses import replace
 
