@@ -66,7 +66,43 @@ LEASE = Shown(
     ),
     heading="Section 12. Term",
 )
-EVERYTHING = (LEDGER, LETTER, METRES, THOUSANDS, CHART, TRIAL, LEASE)
+BANK = Shown(
+    text=(
+        "Net interest income | 4,318 | 4,127 | 5%\nProvision for credit losses | (602) | (455) | 32%\nNet "
+        "income attributable to shareholders | 1,946 | 2,033 | (4)%\nDiluted earnings per share ($) | 3.12 | "
+        "3.20 |\nCommon equity tier 1 ratio | 13.4% | 12.9% |\nFull-time employees | 21,480 | 20,915"
+    ),
+    heading="Management's discussion › Results",
+    context="| C$ millions | 2023 | 2022 | Change |",
+    defaults="Unless stated otherwise: tables in $ millions; fiscal year ends October 31.",
+)
+CALL = Shown(
+    text=(
+        "In the three months ended June 30, 2023, free cash flow was negative $45.2 million, compared with "
+        "$112.9 million a year earlier. We issued €750 million of 3.625% notes due 2031. As of July 28, "
+        "2023, 318,402,117 shares were outstanding. Backlog stood at approximately $14 billion, of which "
+        "about 60% is expected to be recognized within 24 months. Headcount fell by 1,150 to 17,900. We "
+        "operate in five segments and 38 countries. The remaining authorization is $2.0 billion."
+    )
+)
+TRIAL_OF_WEIGHT = Shown(
+    text=(
+        "Participants (n = 1,204; 48.6% women) were randomised 1:1 to semaglutide 2.4 mg once weekly or "
+        "placebo for 68 weeks. Mean body weight changed by −14.9% versus −2.4% (difference −12.4 percentage "
+        "points; 95% CI −13.4 to −11.5; P<0.001). Nausea occurred in 44.2% and 17.4%. Seven participants "
+        "died, 3 and 4. Baseline LDL was 2.9 mmol/L, creatinine 88 µmol/L. One in five stopped early."
+    )
+)
+LICENCE = Shown(
+    text=(
+        "1.14 “Territory” means the United States and its possessions. 9.3 Notice. Licensee shall pay a "
+        "royalty of three percent (3%) of Net Sales within forty-five (45) days after each calendar quarter. "
+        "9.4(c)(ii) Late payments bear interest at the lesser of 1.5% per month. The initial term is ten "
+        "(10) years from the Effective Date (January 15, 2016). Minimum annual guarantee: $250,000."
+    ),
+    heading="ARTICLE IX",
+)
+EVERYTHING = (LEDGER, LETTER, METRES, THOUSANDS, CHART, TRIAL, LEASE, BANK, CALL, TRIAL_OF_WEIGHT, LICENCE)
 
 # An answer, and what each of its numbers is: found, computed, asked or unsupported.
 SCALES = [
@@ -290,7 +326,71 @@ STEPS = [
     (LETTER, "Six lines: shoes, hats, belts, bags and gloves.", "U"),
     (LETTER, "It names four things:\n- stores\n- shares\n- sites\n- sales", "C"),
 ]
-EXAMPLES = [*SCALES, *SHARES, *SIGNS, *UNITS, *DATES_AND_CODES, *NO_CLAIMS, *STEPS]
+# Written once the rules stood, to measure them on what they weren't made with.
+MEASURED = [
+    (BANK, "Net interest income rose to C$4,318 million in 2023 from C$4,127 million, an increase of 5%.", "FFFF"),
+    (BANK, "Net interest income was $4.3 billion.", "F"),
+    (BANK, "Net interest income was $4.4 billion.", "U"),
+    (BANK, "Provisions were $602 million, up 147 million from $455 million.", "FCF"),
+    (BANK, "Provisions were $602 million, up 32% from $455 million.", "FFF"),
+    (BANK, "Provisions rose by 23%.", "U"),
+    (BANK, "Net income fell 4.3%: (1,946 − 2,033) / 2,033 = −4.3%.", "CFFFC"),
+    (BANK, "Net income fell from 2,033 to 1,946, a decrease of 87 million.", "FFC"),
+    (BANK, "Diluted EPS was $3.12 versus $3.20.", "FF"),
+    (BANK, "Diluted EPS was $3.21.", "U"),
+    (BANK, "The CET1 ratio improved 50 basis points, from 12.9% to 13.4%.", "FCFF"),
+    (BANK, "The CET1 ratio improved by 0.5 percentage points from 12.9% to 13.4%.", "FCFF"),
+    (BANK, "There were 21,480 full-time employees, 565 more than the 20,915 of the year before.", "FCF"),
+    (BANK, "There were 21,840 full-time employees.", "U"),
+    (BANK, "The fiscal year ended October 31, 2023.", "F"),
+    (BANK, "The fiscal year ended September 30, 2023.", "U"),
+    (BANK, "Efficiency: 1,946 / 4,318 = 45.1%.", "FFC"),
+    (BANK, "Efficiency: 1,946 / 4,318 = 54.1%.", "FFU"),
+    (BANK, "Net loss was 1,946 million.", "U"),
+    (BANK, "Net interest income was 4,318 thousand.", "U"),
+    (CALL, "Free cash flow was -$45.2 million in Q2 2023.", "FF"),
+    (CALL, "Free cash flow was $(45.2) million for the quarter ended June 30, 2023.", "FF"),
+    (CALL, "Free cash flow was a negative 45.2 million, down from 112.9 million: a swing of 158.1 million.", "FFU"),
+    (CALL, "It issued EUR 0.75 billion of 3.625% notes due 2031.", "FFF"),
+    (CALL, "It issued $750 million of notes.", "U"),
+    (CALL, "It issued €750 million of 3.265% notes due in 2013.", "FUU"),
+    (CALL, "About 318.4 million shares were outstanding on July 28, 2023.", "FF"),
+    (CALL, "318 million shares were outstanding on 28 July.", "FF"),
+    (CALL, "381 million shares were outstanding.", "U"),
+    (CALL, "Backlog is about $14 billion, 60% of it (≈ $8.4 billion) within two years: 14 × 60% = 8.4.", "FFCFFFC"),
+    (CALL, "60% of $14 billion is $8.4 billion.", "FFC"),
+    (CALL, "Headcount was 17,900 after a reduction of 1,150, so 17,900 + 1,150 = 19,050 before.", "FFFFC"),
+    (CALL, "There are 5 segments in thirty-eight countries.", "FF"),
+    (CALL, "There are six segments in 83 countries.", "UU"),
+    (CALL, "$2 billion of buybacks remain.", "F"),
+    (CALL, "$20 billion of buybacks remain.", "U"),
+    (CALL, "Revenue was $6.1 billion.", "U"),
+    (TRIAL_OF_WEIGHT, "1204 participants, 48.6 % women, received 2.4 mg for 68 weeks.", "FFFF"),
+    (TRIAL_OF_WEIGHT, "Weight fell by 14.9% against 2.4%, a difference of 12.4 points (95% CI 11.5–13.4).", "FFFFFF"),
+    (TRIAL_OF_WEIGHT, "Weight rose by 14.9%.", "U"),
+    (TRIAL_OF_WEIGHT, "Participants received 2.4 g.", "U"),
+    (TRIAL_OF_WEIGHT, "Participants received 24 mg.", "U"),
+    (TRIAL_OF_WEIGHT, "The trial lasted 68 months.", "U"),
+    (TRIAL_OF_WEIGHT, "The trial lasted sixteen months.", "U"),
+    (TRIAL_OF_WEIGHT, "Nausea: 44.2% vs 17.4%, i.e. 26.8 percentage points more.", "FFC"),
+    (TRIAL_OF_WEIGHT, "Nausea: 44.2% vs 17.4%, i.e. 2.5 times as often.", "FFC"),
+    (TRIAL_OF_WEIGHT, "Seven died (3 + 4 = 7).", "FFFF"),
+    (TRIAL_OF_WEIGHT, "LDL was 2.9 mmol/L and creatinine 0.088 mmol/L.", "FF"),
+    (TRIAL_OF_WEIGHT, "LDL was 9.2 mmol/L and creatinine 88 mmol/L.", "UU"),
+    (TRIAL_OF_WEIGHT, "20% stopped early (1 in 5).", "CFF"),
+    (TRIAL_OF_WEIGHT, "P < 0.001, n=1,204.", "FF"),
+    (TRIAL_OF_WEIGHT, "P < 0.01.", "U"),
+    (LICENCE, "The royalty is 3% of Net Sales, due within 45 days (Section 9.3).", "FFF"),
+    (LICENCE, "The royalty is 3.5% of Net Sales, due within 30 days (Section 9.2).", "UUU"),
+    (LICENCE, "Section 9.4(c)(ii): interest of 1.5 percent a month, i.e. 1.5% × 12 = 18% a year.", "FFFCC"),
+    (LICENCE, "The term is 10 years from January 15, 2016, so it ends on January 15, 2026.", "FFU"),
+    (LICENCE, "The initial term is twelve years.", "U"),
+    (LICENCE, "The minimum guarantee is $250K, or USD 0.25 million.", "FF"),
+    (LICENCE, "The minimum guarantee is $250 million.", "U"),
+    (LICENCE, "Over ten years the guarantee comes to 10 × $250,000 = $2.5 million.", "FFFC"),
+    (LICENCE, "Article IX, Section 1.14 defines the Territory.", "F"),
+]
+EXAMPLES = [*SCALES, *SHARES, *SIGNS, *UNITS, *DATES_AND_CODES, *NO_CLAIMS, *STEPS, *MEASURED]
 
 
 def letters(checks):
@@ -631,6 +731,7 @@ class TestCost:
         "1/" * 5_000,
         "-" * 9_999 + "1",
         "a-" * 4_999 + "1",
+        "a" * 10_000,
         "a" * 9_999 + "1",
         "$" * 9_999 + "1",
         "three: " * 1_400,

@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 from hierarchy.numbers.reading import MAX_DIGITS, NUMERAL, Day, days, numerals, periods, sign_before
 from hierarchy.numbers.units import Beside, Statement, Unit, before, behind, small_letters, statements
@@ -23,6 +24,7 @@ _KEY_DIGITS = 12
 _ZEROS = "0" * _KEY_DIGITS
 TOP_KEY, FIRST_KEY = 10**_KEY_DIGITS - 1, 10 ** (_KEY_DIGITS - 1)
 _MAX_PLACES = 30_000  # Numerals behind these aren't looked at: no prompt has as many.
+_MAX_DAYS = 4_000
 _SHIFT = 1 << 20
 # Searches through all of the text for one answer, and hits of one search; a hostile answer is cut off here.
 _MAX_SEARCHES, _MAX_HITS = 600, 64
@@ -208,12 +210,14 @@ class Index:
     @cached_property
     def days(self) -> tuple[tuple[int, Day], ...]:
         """Every date, with where it stands."""
-        return tuple((self.where(start), day) for start, _, read in days(self.small) for day in read)
+        found = ((self.where(start), day) for start, _, read in days(self.small) for day in read)
+        return tuple(islice(found, _MAX_DAYS))
 
     @cached_property
     def periods(self) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
         """Every fiscal period: where it stands, its quarter and its years."""
-        return tuple((self.where(start), quarter, years) for start, _, quarter, years in periods(self.small))
+        found = ((self.where(start), quarter, years) for start, _, quarter, years in periods(self.small))
+        return tuple(islice(found, _MAX_DAYS))
 
     @cached_property
     def years(self) -> dict[int, int]:

@@ -13,7 +13,7 @@ from functools import partial
 from hierarchy.numbers.compare import agreement, in_other_units, may_round, shifts
 from hierarchy.numbers.index import FIRST_KEY, TOP_KEY, Figure, Index, key
 from hierarchy.numbers.polarity import polarity_of_row, polarity_of_sentence, slips
-from hierarchy.numbers.reading import ONES, ORDINALS, TENS, Day, Mention
+from hierarchy.numbers.reading import ONES, ORDINALS, TENS, Day, Mention, days
 from hierarchy.numbers.units import Beside, Unit, behind
 
 __all__ = ["Found", "Lookup"]
@@ -31,6 +31,7 @@ _QUARTERS = {
     5: ("first half", "1st half", "six months"),
     6: ("second half", "2nd half", "six months"),
 }
+_INITIALS = re.compile(r"([A-Z]{2,6})-?([0-9]{1,3})")  # CET1 stands as "common equity tier 1".
 _PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 10: "tenth"}
 _ORDINAL_WORDS = {number: word for word, number in ORDINALS.items()}
 
@@ -249,7 +250,17 @@ class Lookup:
                 where = self.index.where(at)
                 if all(self.index.holds(where, str(year)) for year in years):
                     return Found(where)
-        return self._verbatim(mention)
+        return self._quarter_ended(mention.quarter, years) or self._verbatim(mention)
+
+    def _quarter_ended(self, quarter: int, years: set[int]) -> Found | None:
+        """The second quarter as "three months ended June 30"; of other months it can't be told which quarter ends."""
+        for words in ("three months ended", "quarter ended", "quarterly period ended"):
+            for at in self.index.whole(words):
+                for _, _, read in days(self.index.small[at : at + len(words) + 40]):
+                    fits = read[0].month in (3 * quarter, 3 * quarter - 1, 3 * quarter - 2) or read[0].month % 3
+                    if quarter <= 4 and fits and years <= {read[0].year or max(years, default=0)}:
+                        return Found(self.index.where(at))
+        return None
 
     def _verbatim(self, mention: Mention) -> Found | None:
         """A code or clause as it is written, but for case, spaces and hyphens."""
@@ -257,6 +268,11 @@ class Lookup:
         for form in dict.fromkeys((sought, sought.replace("-", " "), sought.replace("-", ""))):
             if places := self.index.whole(form):
                 return Found(self.index.where(places[0]))
+        if initials := _INITIALS.fullmatch(mention.text):
+            for at in self.index.whole(initials[2]):
+                words = self.index.small[max(0, at - 80) : at].replace("-", " ").split()[-len(initials[1]) :]
+                if "".join(word[0] for word in words) == initials[1].lower():
+                    return Found(self.index.where(at))
         if mention.kind == "clause" and "(" in sought:
             number, *parts = sought.replace(")", "").split("(")
             for at in self.index.whole(number):

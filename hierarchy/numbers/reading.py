@@ -77,8 +77,10 @@ _CLAUSE = re.compile(
 )
 _NAMED_BEFORE = re.compile(rf"\b{_NAMED}\.?\s?$|(?<=§)\s?$", re.IGNORECASE)
 _CODE = re.compile(
-    r"(?<![\w$€£¥.])(?:[A-Za-z]+[-–]?){1,3}[0-9][\w-]*(?:\.[0-9A-Z]+)*|(?<![\w.])[0-9]+[A-Za-z]+[0-9]\w*"
+    r"(?<![\w$€£¥.])[^\W\d_]+(?:[-–][^\W\d_]+){0,2}[-–]?[0-9][\w-]*(?:\.[0-9A-Z]+)*"  # E11.9, COVID-19
+    r"|(?<![\w.])[0-9]+[A-Za-z]+[0-9]\w*"
 )
+_CLOCK = re.compile(r"(?<![\w:.,])[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?![\w:]|[.,][0-9])")
 # Words before a hyphen that leave the figure behind it a figure, and currencies that stand right at one.
 _PREFIX_WORD = re.compile(
     r"(?:mid|pre|post|late|early|sub|over|under|non|ex|since|from|to|and|or|ca|approx)[-–]", re.IGNORECASE
@@ -373,6 +375,8 @@ class _Reader:
             plain = "(" not in match[0] and match[0].count(".") < 2
             if not plain or _NAMED_BEFORE.search(self.text[max(0, match.start() - 14) : match.start()]):
                 self.add(match.start(), match.end(), kind="clause")
+        for match in _CLOCK.finditer(self.text):
+            self.add(match.start(), match.end(), kind="code")
         self._codes()
         self._fractions()
         for match in NUMERAL.finditer(self.text):

@@ -42,6 +42,7 @@ _SUM = re.compile(
 _MEAN = re.compile(r"\b(?:average[sd]?|mean)\b", re.IGNORECASE)
 _RATIO = re.compile(r"\b(?:ratio|multiple|turnover|divided|coverage)\b", re.IGNORECASE)
 _FROM_TO = re.compile(r"\bfrom\b.{1,80}\bto\b", re.IGNORECASE | re.DOTALL)
+_PART = re.compile(r"(?:%|percent|per cent)\s+of\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?]\s+(?=[A-Z“\"(*])|\n")
 _LIST_LINE = re.compile(r"(?:[ \t]{0,8}(?:[-*•]|\(?[0-9a-z]{1,3}[.)])[ \t]+\S)")
 _ITEMS = re.compile(r"\s*(?:[,;]\s*(?:and|or)?|\b(?:and|or)\b)\s+")
@@ -302,10 +303,11 @@ class _Sentence:
     means: bool
     ratios: bool
     from_to: bool
+    parts: bool
 
 
 def _sentence(text: str) -> _Sentence:
-    patterns = (_CHANGE, _UP, _DOWN, _SUM, _MEAN, _RATIO, _FROM_TO)
+    patterns = (_CHANGE, _UP, _DOWN, _SUM, _MEAN, _RATIO, _FROM_TO, _PART)
     return _Sentence(*(pattern.search(text) is not None for pattern in patterns))
 
 
@@ -360,10 +362,13 @@ def _listed(run: Sequence[Verdict], target: Mention) -> list[Verdict]:
 def _of_two(target: Verdict, operands: Sequence[Verdict], sentence: _Sentence) -> Iterator[tuple[str, float]]:
     """Change, difference, share or ratio of two numbers of the sentence."""
     for one, other in combinations(operands, 2):
+        names = (one.mention.text, other.mention.text)
         if _kind(one.mention) == _kind(other.mention):
-            names = (one.mention.text, other.mention.text)
             for first, second in _ways((one, other), target.mention):
                 yield from _of_pair(target.mention, names, (first, second), sentence)
+        elif _is_share(one.mention) and sentence.parts and not _is_share(target.mention):
+            for share, whole in _ways((one, other), target.mention):
+                yield " of ".join(names), share * whole
 
 
 def _of_pair(
@@ -372,10 +377,11 @@ def _of_pair(
     (one, other), (first, second) = names, values
     if _is_share(mention) and sentence.changes:
         yield from _changes(names, values, sentence)
-    elif (_is_share(mention) or sentence.ratios) and len(str(mention.digits)) > 1:
-        if first and (abs(second) <= abs(first) or sentence.ratios):
+    elif (_is_share(mention) or sentence.ratios or _is_multiple(mention)) and len(str(mention.digits)) > 1:
+        any_way = sentence.ratios or _is_multiple(mention)  # A share is of the larger number.
+        if first and (any_way or abs(second) <= abs(first)):
             yield f"{other} / {one}", second / first
-        if second and (abs(first) <= abs(second) or sentence.ratios):
+        if second and (any_way or abs(first) <= abs(second)):
             yield f"{one} / {other}", first / second
     telling = sentence.changes or len(str(mention.digits).rstrip("0")) >= 3
     if telling and (not mention.unit or _is_share(mention)):
@@ -444,6 +450,10 @@ def _kind(mention: Mention) -> str:
 
 def _is_share(mention: Mention) -> bool:
     return mention.unit is not None and mention.unit.dimension == "share" and mention.unit.exponent < 0
+
+
+def _is_multiple(mention: Mention) -> bool:
+    return mention.unit is not None and mention.unit.dimension == "share" and mention.unit.exponent == 0
 
 
 def _settle(verdict: Verdict, step: str, exact: float | None) -> None:
