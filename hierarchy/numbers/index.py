@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
-from hierarchy.numbers.reading import MAX_DIGITS, NUMERAL, Day, days, numerals, periods, sign_before
+from hierarchy.numbers.dates import Day, days, periods
+from hierarchy.numbers.reading import MAX_DIGITS, NUMERAL, numerals, sign_before
 from hierarchy.numbers.units import Beside, Statement, Unit, before, behind, small_letters, statements
 
 __all__ = ["Figure", "Index"]

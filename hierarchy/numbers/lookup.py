@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from hierarchy.numbers.compare import agreement, in_other_units, may_round, shifts
+from hierarchy.numbers.dates import Day, days
 from hierarchy.numbers.index import FIRST_KEY, TOP_KEY, Figure, Index, key
 from hierarchy.numbers.polarity import polarity_of_row, polarity_of_sentence, slips
-from hierarchy.numbers.reading import ONES, ORDINALS, TENS, Day, Mention, days
+from hierarchy.numbers.reading import ONES, ORDINALS, TENS, Mention
 from hierarchy.numbers.units import Beside, Unit, behind
 
 __all__ = ["Found", "Lookup"]
