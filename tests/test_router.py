@@ -80,7 +80,7 @@ def test_parts_of_a_question_are_searched_for_too():
 def test_nothing_to_search_for_is_said(text):
     """A reply that names nothing isn't a routing; the note says what is done instead."""
     found = replied(text)
-    assert not (found.routing.terms or found.routing.needs)
+    assert (found.routing.terms, found.routing.needs) == ((), ())
     assert "own words were searched" in found.note
     with pytest.raises(OutputInvalid):
         reading_of(text)
