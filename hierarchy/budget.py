@@ -79,6 +79,8 @@ class Budget:
         max_cost_usd: Price of all calls. Models whose price isn't known are then refused.
         max_seconds: Time until the best answer so far is returned.
         max_calls: Requests sent.
+        stop_when_confident: Stop reading once it is so likely, from 0 to 1, that what is needed was read and little is
+            left; None to read as much as there is room for. 0.8 is sensible: it saves tokens and loses little.
 
     Raises:
         InputError: A cap that isn't a positive number.
@@ -94,12 +96,18 @@ class Budget:
     max_cost_usd: float | None = None
     max_seconds: float | None = None
     max_calls: int | None = None
+    stop_when_confident: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse caps under which nothing could be asked."""
         _check_whole("total_tokens", self.total_tokens)
         if self.max_calls is not None:
             _check_whole("max_calls", self.max_calls)
+        confident = self.stop_when_confident
+        if confident is not None and not (is_number(confident) and 0 < confident < 1):
+            raise InputError(
+                f"stop_when_confident is {confident!r}.", "Give a probability between 0 and 1, such as 0.8."
+            )
         for name in ("max_cost_usd", "max_seconds"):
             value = getattr(self, name)
             if value is not None and not (is_number(value) and 0 < value < math.inf):

@@ -10,7 +10,7 @@ Doesn't know models, ledgers or files.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -127,9 +127,7 @@ class Course:
         """What one call with the whole document costs at worst; one more than the budget if it doesn't fit."""
         room, output = self.room(), self.output()
         if self.tree.tokens <= room:
-            everything = fitted(
-                self.tree, relevance, self.strategy.policy, lambda some: self.cost(some, relevance, Turn()), room
-            )
+            everything = self._fitted(relevance, lambda some: self.cost(some, relevance, Turn()), room)
             if everything.whole:
                 return self.tariff.worst(self.cost(everything, relevance, Turn())) + output
         return self.budget.total_tokens + 1
@@ -192,7 +190,7 @@ class Course:
         room = self.room()
         if plan.first_tokens is not None:
             room = min(room, cost(Evidence()) + math.ceil(plan.first_tokens * _LABELS))
-        return fitted(self.tree, relevance, self.strategy.policy, cost, room)
+        return self._fitted(relevance, cost, room)
 
     def _next_evidence(self, answer: Answer, shown: np.ndarray, turn: Turn) -> tuple[Evidence, Turn] | str:
         """What was quoted, and what looks like the missing part among all that wasn't shown yet.
@@ -217,8 +215,12 @@ class Course:
             return "Too few tokens are left to look for what is missing"
         if unseen.skip.all():
             return "All was read, and this is missing"
-        new = fitted(self.tree, unseen, self.strategy.policy, cost, room)
+        new = self._fitted(unseen, cost, room)
         return (joined(new), turn) if new.passages else "Nothing unread looks like what is missing"
+
+    def _fitted(self, relevance: Relevance, cost: Callable[[Evidence], int], room: int) -> Evidence:
+        confidence = self.budget.stop_when_confident
+        return fitted(self.tree, relevance, self.strategy.policy, cost, room, confidence=confidence)
 
     def _quoted(self, answer: Answer, relevance: Relevance) -> tuple[Passage, ...]:
         """The leaves that verified quotes stand in, as passages."""
@@ -287,9 +289,7 @@ class Course:
             if notes:
                 bare = self.cost(Evidence(), relevance, turn)
                 room = min(room, bare + math.ceil(_QUOTABLE_TOKENS * _LABELS))
-            raw = fitted(
-                self.tree, relevance, self.strategy.policy, lambda some: self.cost(some, relevance, turn), room
-            )
+            raw = self._fitted(relevance, lambda some: self.cost(some, relevance, turn), room)
             notes_of_both = tuple(dict.fromkeys((*evidence.notes, *raw.notes)))
             evidence = replace(raw, read=evidence.read, notes=notes_of_both)
         shown = np.zeros(len(self.tree.leaves), dtype=np.bool_)

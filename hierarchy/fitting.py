@@ -17,6 +17,7 @@ from hierarchy.budget import Budget, Usage
 from hierarchy.calls import Steps, T, Tariff
 from hierarchy.evidence import Evidence, passage_of
 from hierarchy.relevance import Relevance
+from hierarchy.stopping import enough_tokens
 from hierarchy.tree import SummaryTree
 
 __all__ = ["best", "fitted", "output_tokens", "reading_tokens", "room_tokens"]
@@ -69,14 +70,31 @@ def _most(tokens: int, cost_usd: float, price: Callable[[int], float | None]) ->
 
 
 def fitted(
-    tree: SummaryTree, relevance: Relevance, policy: Policy, cost: Callable[[Evidence], int], room: int
+    tree: SummaryTree,
+    relevance: Relevance,
+    policy: Policy,
+    cost: Callable[[Evidence], int],
+    room: int,
+    *,
+    confidence: float | None = None,
 ) -> Evidence:
     """As much evidence as costs at most `room` once it is rendered; what labels add is known only then.
 
     Where not even the least fits, that is returned: who is given too much trims it.
+
+    Args:
+        tree: The document.
+        relevance: Its estimate for the question.
+        policy: Divides the tokens.
+        cost: What a prompt with some evidence counts.
+        room: What it may count.
+        confidence: Read no more than is likely to be enough, as `Budget.stop_when_confident`.
     """
     low, high = (0, cost(Evidence())), (0, 0)  # tokens of evidence that fit, that don't, and what they cost
     tokens, evidence, fits = room - low[1], Evidence(), Evidence()
+    if confidence is not None and tokens > 0:
+        needed = max(1, len(relevance.question.needs))
+        tokens = enough_tokens(tree, relevance, policy, tokens, confidence=confidence, needed=needed)
     for _ in range(_FITTINGS):
         if tokens <= low[0]:
             break

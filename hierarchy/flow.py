@@ -144,7 +144,9 @@ def gather_context(
     def cost(evidence: Evidence) -> int:
         return count(render_passages(evidence.passages))
 
-    evidence = fitted(tree, relevance, strategy.policy, cost, budget.total_tokens)
+    evidence = fitted(
+        tree, relevance, strategy.policy, cost, budget.total_tokens, confidence=budget.stop_when_confident
+    )
     if cost(evidence) > budget.total_tokens:
         evidence = best(tree, relevance)
     text = render_passages(evidence.passages)

@@ -21,6 +21,7 @@ from hierarchy.cli.options import (
     interruptible,
     json_option,
     model_options,
+    parted,
     policy_option,
     prompts_option,
     question_argument,
@@ -66,9 +67,6 @@ def ask(
     document: str,
     question: str,
     budget: str,
-    max_cost_usd: float | None,
-    max_seconds: float | None,
-    max_calls: int | None,
     as_json: bool,
     trace_file: Path | None,
     quiet: bool,
@@ -81,15 +79,14 @@ def ask(
 
     Ctrl-C gives the best answer from what was read by then; a second one ends the program.
     """
-    reasoner = reasoner_of(**options)
+    caps, others = parted(options)
+    reasoner = reasoner_of(**others)
     with console.progress(quiet=quiet) as progress, saving_trace(trace_file) as on_event:
         tree = reasoner.outline(document, progress=progress)
-        caps = checked_caps(
-            budget, tree.tokens, max_cost_usd=max_cost_usd, max_seconds=max_seconds, max_calls=max_calls
-        )
+        whole_budget = checked_caps(budget, tree.tokens, caps)
         with interruptible() as stop:
             try:
-                answer = reasoner.ask(tree, question, caps, on_event=on_event, progress=progress, stop=stop)
+                answer = reasoner.ask(tree, question, whole_budget, on_event=on_event, progress=progress, stop=stop)
             except HierarchyError as error:
                 if error.partial and not as_json:
                     _show_answer(error.partial, tree, quiet)
@@ -123,9 +120,6 @@ def quote(
     document: str,
     question: str,
     budget: str,
-    max_cost_usd: float | None,
-    max_seconds: float | None,
-    max_calls: int | None,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -136,11 +130,11 @@ def quote(
     """
     from hierarchy import viewer
 
-    reasoner = reasoner_of(**options)
+    caps, others = parted(options)
+    reasoner = reasoner_of(**others)
     with console.progress(quiet=quiet) as progress:
         tree = reasoner.outline(document, progress=progress)
-    caps = checked_caps(budget, tree.tokens, max_cost_usd=max_cost_usd, max_seconds=max_seconds, max_calls=max_calls)
-    quoted = reasoner.quote(tree, question, caps)
+    quoted = reasoner.quote(tree, question, checked_caps(budget, tree.tokens, caps))
     if as_json:
         console.show_json(quoted.to_dict())
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -30,6 +30,7 @@ __all__ = [
     "interruptible",
     "json_option",
     "model_options",
+    "parted",
     "policy_option",
     "prompts_option",
     "question_argument",
@@ -154,6 +155,7 @@ _MODEL_OPTIONS = (
     click.option("--no-store", is_flag=True, help="Keep nothing on disk."),
 )
 
+CAPS = ("max_cost_usd", "max_seconds", "max_calls", "stop_when_confident")
 _CAPS_OPTIONS = (
     click.option("--max-cost", "max_cost_usd", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="Cap."),
     click.option(
@@ -161,6 +163,12 @@ _CAPS_OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
         help="Cap; then the best so far.",
+    ),
+    click.option(
+        "--stop-when-confident",
+        type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+        metavar="CHANCE",
+        help="Stop reading once it is so likely that enough was read, such as 0.8.",
     ),
     click.option("--max-calls", type=click.IntRange(min=1), metavar="CALLS", help="Cap, retries included."),
 )
@@ -209,19 +217,17 @@ def reasoner_of(
     )
 
 
-def checked_caps(
-    budget: str,
-    document_tokens: int,
-    *,
-    max_cost_usd: float | None,
-    max_seconds: float | None,
-    max_calls: int | None,
-) -> Budget:
+def checked_caps(budget: str, document_tokens: int, caps: Mapping[str, Any]) -> Budget:
     """All caps together, once the document's length is known."""
     from hierarchy.budget import Budget
 
-    tokens = Budget.parse(budget, document_tokens=document_tokens).total_tokens
-    return Budget(tokens, max_cost_usd=max_cost_usd, max_seconds=max_seconds, max_calls=max_calls)
+    return Budget(Budget.parse(budget, document_tokens=document_tokens).total_tokens, **caps)
+
+
+def parted(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options that are caps, and the others."""
+    caps = {name: value for name, value in options.items() if name in CAPS}
+    return caps, {name: value for name, value in options.items() if name not in CAPS}
 
 
 @contextmanager

@@ -264,7 +264,7 @@ class Field:
 
     names: tuple[str, ...]
     forms: tuple[str, ...]
-    values: dict[str, Floats]
+    values: Mapping[str, Floats]
     over_budget: int
     lost: int
     tokens: int
@@ -320,7 +320,7 @@ def run_large(
     return Field(
         names=tuple(policies),
         forms=forms,
-        values=values,
+        values={str(name): value for name, value in values.items()},
         over_budget=over_budget,
         lost=lost,
         tokens=tokens // max(1, trees),

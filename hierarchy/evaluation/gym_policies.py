@@ -172,11 +172,11 @@ class _Line:
         share = float(self.file_share[self.file[self.low[node]]])
         if self.odds:
             return share * self._chance(node)
-        return max(0.0, self.gains[node] * share - self.inside[node])
+        return max(0.0, float(self.gains[node]) * share - float(self.inside[node]))
 
     def _left(self, node: int) -> float:
         """What it holds beyond what was read inside it."""
-        return max(0.0, self.gains[node] - self.inside[node])
+        return max(0.0, float(self.gains[node]) - float(self.inside[node]))
 
     def _chance(self, node: int) -> float:
         """That what wasn't read of it holds something, if what was read inside it doesn't."""

@@ -16,8 +16,9 @@ import numpy as np
 from hierarchy.allocator import LABEL_TOKENS, Policy, expected_gain
 from hierarchy.evaluation.gym import LARGE_SIGNAL, Bools, Progress, Reading, Table
 from hierarchy.evaluation.gym_trees import ESTIMATES, FORMS, Floats, Task, draw_task, grow
+from hierarchy.stopping import chance_of
 
-__all__ = ["CONFIDENCES", "PRICES", "RULES", "STOPPING_BUDGETS", "Course", "Stops", "chance_of", "run_stopping"]
+__all__ = ["CONFIDENCES", "PRICES", "RULES", "STOPPING_BUDGETS", "Course", "Stops", "run_stopping"]
 
 CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 PRICES = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
@@ -103,24 +104,6 @@ RULES: Mapping[str, tuple[Rule, tuple[float, ...]]] = MappingProxyType(
     }
 )
 """Rules with the levels that they are tried at."""
-
-
-def chance_of(gains: Floats, needed: int) -> Floats:
-    """After each of several independent chances, the probability that at least so many came true.
-
-    Example:
-        >>> chance_of(np.array([0.5, 0.5]), 2).tolist()
-        [0.0, 0.25]
-    """
-    exactly = np.zeros(needed + 1)  # the last: at least so many
-    exactly[0] = 1.0
-    chances = np.zeros(len(gains))
-    for at, gain in enumerate(gains):
-        moved = exactly[:-1] * gain
-        exactly[:-1] -= moved
-        exactly[1:] += moved
-        chances[at] = exactly[-1]
-    return chances
 
 
 def stopped_at(confidence: Floats, level: float) -> int:

@@ -107,7 +107,7 @@ class Task:
             read: Which leaves are read (last axis); several readings at once if it has another axis.
             believed: Under the estimate; else under what is known.
         """
-        edges = _edges(read * self.tree.leaves.tokens)
+        edges = _edges((read * self.tree.leaves.tokens).astype(np.float64))
         chances = [
             need.met(self._shares(need, edges), need.believed if believed else need.known) for need in self.needs
         ]

@@ -139,6 +139,8 @@ def _caps(budget: Budget) -> str:
         caps.append(f"{budget.max_seconds:g} seconds")
     if budget.max_calls is not None:
         caps.append(f"{budget.max_calls:,} calls")
+    if budget.stop_when_confident is not None:
+        caps.append(f"until {budget.stop_when_confident:.0%} sure")
     return " · ".join(caps)
 
 

@@ -35,12 +35,12 @@ from hierarchy.evaluation.gym_stopping import (
     RULES,
     STOPPING_BUDGETS,
     Course,
-    chance_of,
     run_stopping,
     stopped_at,
 )
 from hierarchy.evaluation.gym_trees import ESTIMATES, FORMS, draw_task, grow
 from hierarchy.segments import LeafKind
+from hierarchy.stopping import chance_of
 
 ALL = {**POLICIES, **EXACTING, **GUARDED}
 seeds = st.integers(0, 10_000)
