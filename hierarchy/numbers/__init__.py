@@ -5,8 +5,9 @@ stands in a passage whatever its scale, unit or spelling ("$1.6 billion" is "1,5
 if a step in the answer gives it when computed again. **No text raises an error, and the time is linear in its length
 but for capped numbers of searches and comparisons.**
 
-What may stand beside a number is in `units`, how an answer is read in `reading` and `dates`, how passages are searched in
-`lookup`, signs told in words in `polarity`, expressions in `arithmetic`, and what follows from what in `steps`.
+What may stand beside a number is in `units`, how an answer is read in `reading` and `dates`, how passages are searched
+in `index`, `compare` and `lookup`, signs told in words in `polarity`, expressions in `arithmetic`, and what follows from
+what in `steps`.
 """
 
 from __future__ import annotations
