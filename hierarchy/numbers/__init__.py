@@ -6,8 +6,8 @@ if a step in the answer gives it when computed again. **No text raises an error,
 but for capped numbers of searches and comparisons.**
 
 What may stand beside a number is in `units`, how an answer is read in `reading` and `dates`, how passages are searched
-in `index`, `compare` and `lookup`, signs told in words in `polarity`, expressions in `arithmetic`, and what follows from
-what in `steps`.
+in `index`, `compare` and `lookup`, signs told in words in `polarity`, expressions in `arithmetic`, and what follows
+from what in `steps`.
 """
 
 from __future__ import annotations
