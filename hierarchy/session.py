@@ -432,12 +432,12 @@ class Session:
         """The answer with its bill and its trace.
 
         Raises:
-            ModelError: The provider turned every call away without billing it, for a reason that won't go away by
+            ModelError: The provider turned every call away without billing any, for a reason that won't go away by
                 itself (a wrong key, an unknown model): what stands in for an answer is its `partial`.
         """
         ledger = self.account.ledger
         answer = replace(answer, usage=ledger.spent, by_stage=ledger.by_stage, budget=self.budget, trace=self.trace())
-        if self._refused is not None and not self._replies:
+        if self._refused is not None and not self._replies and not ledger.spent.total_tokens:
             self._refused.partial, self._refused.trace = answer, answer.trace
             raise self._refused
         return answer
