@@ -463,12 +463,13 @@ class _Desk:
 
 
 def _confidence(basis: Sequence[tuple[str, float]]) -> float:
-    """The mean of relevance and terms held, times the shares of quotes verified and of numbers that something bears.
+    """The mean of relevance and terms held, times the share of quotes verified; halved if nothing bears its numbers.
 
     **0 without a verified quote.**
     """
     values = dict(basis)
-    return values["verified"] * values.get("numbers", 1.0) * (values["relevance"] + values["terms"]) / 2
+    numbers = (1 + values.get("numbers", 1.0)) / 2
+    return values["verified"] * numbers * (values["relevance"] + values["terms"]) / 2
 
 
 def _supported(numbers: Sequence[NumberCheck]) -> float:

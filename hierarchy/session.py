@@ -166,7 +166,8 @@ class Session:
     _under_way: bool = False  # whether what is reserved was sent
     _deafened: BaseException | None = None  # what the listener raised
     _replies: int = 0  # that came, from a provider or from the journal
-    _refused: ModelError | None = None  # a refusal that cost nothing and won't go away by itself
+    _refused: ModelError | None = None  # why a call cost nothing
+    _recalled_usage: Usage = NOTHING  # what replies that were there already had cost
 
     def __post_init__(self) -> None:
         """Open the question's own account."""
@@ -208,9 +209,10 @@ class Session:
         if not isinstance(event, Kept):
             return
         for account in self._accounts:
-            if any(share == self._share for share in account.ledger.shares):
-                account.unkeep(self._share)
-            account.keep(event.tokens, cost_usd=event.cost_usd, share=self._share)
+            if self._share in account.ledger.shares:
+                account.rekeep(event.tokens, cost_usd=event.cost_usd, share=self._share)
+            else:
+                account.keep(event.tokens, cost_usd=event.cost_usd, share=self._share)
 
     @property
     def _accounts(self) -> tuple[Account, ...]:
@@ -255,6 +257,7 @@ class Session:
             return None
         self._observe(model, request, found.usage)
         self._replies += 1
+        self._recalled_usage += found.usage
         self.record(Recalled(stage=request.stage, node=dotted(request.about or ()), usage=found.usage))
         return replace(found, cached=True)
 
@@ -352,7 +355,7 @@ class Session:
             self.record(Settled.of(reservation, outcome.usage, error=error))
         if outcome.error is None:
             self._replies += 1
-        elif isinstance(outcome.error, ModelError) and outcome.unbilled and outcome.retry_after_s is None:
+        elif isinstance(outcome.error, ModelError) and outcome.unbilled:
             self._refused = outcome.error
         if call.trouble:
             self.record(Noted(what=f"A reply couldn't be kept: {call.trouble}"))
@@ -436,6 +439,9 @@ class Session:
                 itself (a wrong key, an unknown model): what stands in for an answer is its `partial`.
         """
         ledger = self.account.ledger
+        if saved := self._recalled_usage.total_tokens:
+            note = f"Replies of an earlier run were used again, which saved {saved:,} tokens."
+            answer = replace(answer, notes=(*answer.notes, note))
         answer = replace(answer, usage=ledger.spent, by_stage=ledger.by_stage, budget=self.budget, trace=self.trace())
         if self._refused is not None and not self._replies and not ledger.spent.total_tokens:
             self._refused.partial, self._refused.trace = answer, answer.trace
