@@ -279,7 +279,7 @@ class Course:
         text = self.room() - self.cost(Evidence(), relevance, turn)
         reading = reading_tokens(self.budget.total_tokens - self.spent.total_tokens - self.least_tokens, text)
         short = composer.SHORT_REPLY_TOKENS
-        kept = self.budget.total_tokens - self.spent.total_tokens - reading
+        kept = max(0, self.budget.total_tokens - self.spent.total_tokens - reading)
         yield Kept(tokens=kept, cost_usd=self.tariff.price(self.least_tokens - short, short))
         most = int(reading / self.helper.margin(_BRANCH_PROMPT_TOKENS))
         evidence, notes = yield from self._read_by_branches(relevance, most)

@@ -195,6 +195,23 @@ class Ledger:
             raise LedgerError(f"No share {share!r} is kept.")
         return replace(self, _shares=tuple((name, left) for name, left in self._shares if name != share))
 
+    def rekeep(self, tokens: int, *, cost_usd: float | None = None, share: str = "answer") -> Ledger:
+        """Make a share larger or smaller, in its place; where there isn't so much, as large as there is room for.
+
+        Once calls were paid for, a share that can't grow is no reason to give up. Calls kept with it stay as they are.
+
+        Args:
+            tokens: What the stage needs now, at worst.
+            cost_usd: Price set aside with it, where the price is capped.
+            share: Its name.
+
+        Raises:
+            LedgerError: No such share is kept.
+        """
+        rest = self.unkeep(share)
+        wanted = _Amount(max(0, tokens), dict(self._shares)[share].calls, max(0, _steps(cost_usd))).least(rest._common)
+        return replace(self, _shares=_change(self._shares, share, lambda _: wanted))
+
     def reserve(
         self,
         stage: str,
@@ -452,6 +469,11 @@ class Account:
         """As `Ledger.unkeep`."""
         with self._lock:
             self._ledger = self._ledger.unkeep(share)
+
+    def rekeep(self, tokens: int, *, cost_usd: float | None = None, share: str = "answer") -> None:
+        """As `Ledger.rekeep`."""
+        with self._lock:
+            self._ledger = self._ledger.rekeep(tokens, cost_usd=cost_usd, share=share)
 
     def reserve(
         self,

@@ -182,6 +182,26 @@ class TestKeptShare:
         ledger = ledger.release(honest)
         assert (ledger.kept_tokens, ledger.remaining_tokens) == (40, 10)
 
+    @given(st.integers(0, 90), st.integers(0, 90), st.integers(-50, 200), st.integers(0, 150))
+    def test_a_share_can_grow_as_far_as_there_is_room(self, first, other, wanted, billed):
+        """Keeping more or less later never fails, never takes what is held or another's, and keeps its place."""
+        ledger = Ledger.open(Budget(200, max_calls=9)).keep(first, share="a").keep(other, share="b")
+        if billed <= ledger.remaining_tokens:
+            ledger, _ = ledger.reserve("refine", billed, 0)
+        after = ledger.rekeep(wanted, share="a")
+        room = ledger.remaining_tokens + first
+        assert after.shares == ("a", "b")
+        assert after.kept_tokens == other + min(max(0, wanted), room)
+        assert after.held_tokens + after.kept_tokens + after.remaining_tokens == 200
+        with pytest.raises(LedgerError):
+            ledger.rekeep(1, share="c")
+
+    def test_a_share_of_nothing_left(self):
+        """After a bill beyond everything, a share is kept of what there is: nothing."""
+        ledger, call = Ledger.open(Budget(100)).keep(30).reserve("route", 10, 10)
+        ledger = ledger.settle(call, used(10**6, 10)).rekeep(60)
+        assert (ledger.kept_tokens, ledger.remaining_tokens, ledger.shares) == (0, 0, ("answer",))
+
     def test_the_share_kept_last_pays_first(self):
         """Of several shares the oldest is the safest."""
         ledger = Ledger.open(Budget(100)).keep(40, share="a").keep(40, share="b")
