@@ -23,6 +23,7 @@ _FEWEST = 3
 _CELLS = 2
 _SENTENCE = 80
 _NUMBER = re.compile(r"(?:page\s+)?[-–—|\s]*(\d{1,4})[-–—|\s]*", re.IGNORECASE)
+_ALONE = re.compile(r"(?<!\S)[-–—|]?(\d{1,4})[-–—|]?(?!\S)")
 _BACK_LINK = re.compile(r"(?:back to |return to )?(?:table of contents|index)", re.IGNORECASE)
 
 
@@ -31,7 +32,7 @@ def page_number_offset(pages: Sequence[Sequence[str]]) -> int | None:
     votes: Counter[int] = Counter()
     for index, lines in enumerate(pages):
         shown = [line.strip() for line in lines if line.strip()]
-        numbers = {number for line in (*shown[:2], *shown[-2:]) if (number := _edge_number(line)) is not None}
+        numbers = {number for line in (*shown[:2], *shown[-2:]) for number in _edge_numbers(line)}
         votes.update(index - number for number in numbers)
     if not votes:
         return None
@@ -39,12 +40,17 @@ def page_number_offset(pages: Sequence[Sequence[str]]) -> int | None:
     return offset if count >= max(_FEWEST, 0.25 * len(pages)) else None
 
 
-def _edge_number(line: str) -> int | None:
-    """The page number that a line is, ends with or begins with."""
-    if match := _NUMBER.fullmatch(line):
-        return int(match[1])
-    match = re.search(r"(?:^|\s)(\d{1,4})$", line) or re.match(r"(\d{1,4})\s", line)
-    return int(match[1]) if match and len(line) <= _LONGEST else None
+def _edge_numbers(line: str) -> Iterator[int]:
+    """The numbers of a line that may be its page's: which of them counts along, many pages tell together.
+
+    That is what the line is, ends with or begins with; beside a link back to the contents it may stand anywhere.
+    """
+    if len(line) > _LONGEST:
+        return
+    if match := _NUMBER.fullmatch(line) or re.search(r"(?:^|\s)(\d{1,4})$", line) or re.match(r"(\d{1,4})\s", line):
+        yield int(match[1])
+    elif _BACK_LINK.search(line):
+        yield from (int(number) for number in _ALONE.findall(line))
 
 
 def furniture_lines(pages: Sequence[Sequence[str]]) -> list[list[int]]:
@@ -104,8 +110,8 @@ def _is_furniture(
 ) -> bool:
     if match := _NUMBER.fullmatch(line):
         return page - int(match[1]) in numbered[page]
-    if len(line) > _LONGEST or numeric_cells(line) >= _CELLS:
-        return False  # column heads come again on every page of a long table
+    if len(line) > _LONGEST or numeric_cells(masked) >= _CELLS:
+        return False  # column heads come again on every page of a long table; the page's own number is none of them
     if len(line) > _SENTENCE and line.endswith("."):
         return False
     # A contents page has its own title; elsewhere these words are a link back to it.

@@ -32,6 +32,13 @@ def test_links_back_to_the_contents_are_furniture():
     assert furniture_lines([["Table of Contents", "x"], ["a", "b"]]) == [[], []]
 
 
+def test_a_page_number_may_stand_before_a_link_back_to_the_contents():
+    """A footer of year, page number and link comes on every page, whatever else is numbered in it."""
+    pages = [["Some text.", f"Words of page {n} alone.", f"Fiscal 2025 {n + 3} Table of Contents"] for n in range(9)]
+    assert page_number_offset(pages) == -3
+    assert [lines[-1:] for lines in furniture_lines(pages)] == [[2]] * 9
+
+
 def test_few_pages_have_no_furniture():
     """Without repetition nothing is furniture, and no pages are no trouble."""
     assert furniture_lines([["A", "B"]]) == [[]]
