@@ -24,7 +24,7 @@ from hierarchy.errors import BudgetError, HierarchyError, Interrupted, ModelErro
 from hierarchy.events import Event, Finished, Kept, Noted, Recalled, Released, Reserved, Retried, Settled, dotted
 from hierarchy.flow import Flow
 from hierarchy.ledger import Account, Reservation
-from hierarchy.margins import Margins
+from hierarchy.margins import LEAST_SHARE, Margins
 from hierarchy.models import Model
 from hierarchy.templates import AnswerText
 from hierarchy.trace import Trace
@@ -107,13 +107,24 @@ class Call:
         """Keep the reply as soon as it is there, before anything else can happen to it."""
         if self.journal is None or outcome.error or not outcome.text or outcome.cached:
             return outcome
-        billed = replace(outcome, usage=self.reservations[0].billed(outcome.usage))
+        billed = replace(outcome, usage=self.reservations[0].billed(self.reported(outcome)))
         try:
             self.journal.keep(self.key, self.model.name, self.request.stage, billed)
         except StoreError as error:
             error.add_note("The reply itself was received, and is used.")
             self.trouble = error
         return outcome
+
+    def reported(self, outcome: Outcome) -> Usage | None:
+        """What the provider reports, without an output that its own reply belies: servers that don't count say 0 or 1.
+
+        Tokenizers differ, but not by more than a factor of `1 / LEAST_SHARE`.
+        """
+        usage = outcome.usage
+        if usage is None or not outcome.text or not isinstance(usage.output_tokens, int):
+            return usage
+        belied = usage.output_tokens < LEAST_SHARE * self.model.count(outcome.text)
+        return replace(usage, output_tokens=-1) if belied else usage
 
     trouble: StoreError | None = field(default=None, init=False)
 
@@ -348,11 +359,12 @@ class Session:
             self.record(Released(call=reservation.number, attempted=True))
             billed = Usage(calls=1, cost_usd=0.0)
         else:
-            self._each(call.reservations, lambda account, held: account.settle(held, outcome.usage))
-            billed = reservation.billed(outcome.usage)
-            self._observe(call.model, call.request, outcome.usage)
+            reported = call.reported(outcome)
+            self._each(call.reservations, lambda account, held: account.settle(held, reported))
+            billed = reservation.billed(reported)
+            self._observe(call.model, call.request, reported)
             error = outcome.error.message if outcome.error else ""
-            self.record(Settled.of(reservation, outcome.usage, error=error))
+            self.record(Settled.of(reservation, reported, error=error))
         if outcome.error is None:
             self._replies += 1
         elif isinstance(outcome.error, ModelError) and outcome.unbilled:
