@@ -13,7 +13,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -22,21 +22,18 @@ from typing import TYPE_CHECKING, Any
 from hierarchy.allocator import POLICIES, Policy
 from hierarchy.answer import Answer
 from hierarchy.budget import Budget
-from hierarchy.calls import Outcome
 from hierarchy.document import Document
 from hierarchy.drivers import Places, drive, drive_async
 from hierarchy.errors import InputError
 from hierarchy.events import Event, Said
 from hierarchy.flow import Context, Flow, Strategy, answer_question, gather_context
 from hierarchy.ledger import Account
-from hierarchy.loaders import load
 from hierarchy.margins import Margins
 from hierarchy.models import Model, as_model
-from hierarchy.planner import outline as build_tree
 from hierarchy.quoting import Quote, quote_question
 from hierarchy.session import OnEvent, Retries, Session, tariff_of
+from hierarchy.shelf import Shelf
 from hierarchy.strategy import WAYS
-from hierarchy.tokens import Counter
 from hierarchy.tree import SummaryTree
 
 if TYPE_CHECKING:
@@ -122,7 +119,7 @@ class Reasoner:
         self.margins = Margins()
         self._places = Places(max_concurrency)
         named = any(isinstance(each, str) and each != "extractive" for each in (model, summary_model))
-        self._shelf = _Shelf(store, auto=named)
+        self._shelf = Shelf(store, auto=named)
         self._trees: OrderedDict[object, SummaryTree] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -389,77 +386,6 @@ class Reasoner:
             deadline=math.inf if caps.max_seconds is None else began + caps.max_seconds,
         )
         return session, flow
-
-
-# -- what is kept ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Journal:
-    """A store as a session knows it."""
-
-    store: Store
-
-    def recall(self, key: str) -> Outcome | None:
-        found = self.store.completion(key)
-        return Outcome(text=found.text, usage=found.usage) if found else None
-
-    def keep(self, key: str, model: str, stage: str, outcome: Outcome) -> None:
-        from hierarchy.store import Completion
-
-        assert outcome.usage is not None
-        kept = Completion(key=key, model=model, stage=stage, text=outcome.text, usage=outcome.usage)
-        self.store.keep_completion(kept)
-
-
-class _Shelf:
-    """The store of a reasoner, opened with the first question."""
-
-    def __init__(self, store: str | Path | Store | None, *, auto: bool) -> None:
-        self._given = (None if not auto else "") if store == "auto" else store
-        self._store: Store | None = None
-        self._lock = threading.Lock()
-
-    def _opened(self) -> Store | None:
-        if self._given is None:
-            return None
-        from hierarchy.store import Store, default_path
-
-        with self._lock:
-            if self._store is None:
-                given = self._given
-                self._store = given if isinstance(given, Store) else Store.open(Path(given or default_path()))
-        return self._store
-
-    def outlined(self, document: str | Path | Document, count: Counter, progress: Progress | None) -> SummaryTree:
-        """The tree of a document, from the store if it is there."""
-        read, build = partial(load, progress=progress), partial(build_tree, count=count, progress=progress)
-        store = self._opened()
-        if store is None:
-            return build(document if isinstance(document, Document) else read(document))
-        from hierarchy.store import kept_outline
-
-        tree, _ = kept_outline(store, document, count, load=read, build=build)
-        return tree
-
-    def journal(self, margins: Margins, models: tuple[str, ...]) -> _Journal | None:
-        """Where replies are kept, with what is known of the models' margins taken in; None where nothing is kept."""
-        store = self._opened()
-        if store is None:
-            return None
-        for model in sorted(set(models)):
-            if (known := store.margin(model)) is not None:
-                margins.learn(model, known)
-        return _Journal(store)
-
-    def learn(self, margins: Margins) -> None:
-        """Keep what was learnt of margins.
-
-        Only at the end of a question, so that a run that is killed and asked again plans as it did.
-        """
-        if self._store is not None:
-            for model, margin in margins.snapshot():
-                self._store.keep_margin(model, margin)
 
 
 # -- one-off use -----------------------------------------------------------------------------------------------------

@@ -92,11 +92,16 @@ class BudgetTooSmall(BudgetError):
         given_tokens: The budget that was given.
     """
 
-    def __init__(self, *, needed_tokens: int, given_tokens: int) -> None:
-        super().__init__(
-            f"A budget of {given_tokens:,} tokens is too small for any answer: {needed_tokens:,} are needed at least.",
-            f"Give a budget of {needed_tokens:,} tokens or more.",
-        )
+    def __init__(self, *, needed_tokens: int, given_tokens: int, left_tokens: int | None = None) -> None:
+        least = f"{needed_tokens:,} are needed at least."
+        if left_tokens is None:
+            message = f"A budget of {given_tokens:,} tokens is too small for any answer: {least}"
+        else:
+            wanted = needed_tokens - given_tokens + left_tokens
+            message = (
+                f"{left_tokens:,} of {given_tokens:,} tokens are left, too few for any answer: {wanted:,} are needed."
+            )
+        super().__init__(message, f"Give a budget of {needed_tokens:,} tokens or more.")
         self.needed_tokens = needed_tokens
         self.given_tokens = given_tokens
 

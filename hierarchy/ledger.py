@@ -181,7 +181,8 @@ class Ledger:
         short = amount.minus(self._common)
         if short.tokens:
             given = self.budget.total_tokens
-            raise BudgetTooSmall(needed_tokens=given + short.tokens, given_tokens=given)
+            left = None if self._common.tokens == given else self._common.tokens
+            raise BudgetTooSmall(needed_tokens=given + short.tokens, given_tokens=given, left_tokens=left)
         self._check_rest(share, amount, self._common)
         return replace(self, _shares=(*self._shares, (share, amount)))
 
