@@ -93,6 +93,11 @@ Examples:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Recorded replies of a model to the routing call, one JSON object a line. The call is charged.",
 )
+@click.option(
+    "--form",
+    type=click.Choice(("full", "lean")),
+    help="In which form the replies are asked for and charged; the one that suits the document by default.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Documents read side by side.")
 @click.option(
     "--out",
@@ -107,6 +112,7 @@ def run(
     split: str | None,
     systems: tuple[str, ...],
     replies: Path | None,
+    form: str | None,
     jobs: int,
     out: Path,
 ) -> int:
@@ -131,13 +137,13 @@ def run(
     with console.progress() as progress:
         done = runner.run(
             dataset,
-            with_replies(made, recorded) if replies else made,
+            with_replies(made, recorded, lean=None if form is None else form == "lean") if replies else made,
             budgets,
             out=out,
             split=split,
             jobs=jobs,
             progress=progress,
-            command=_command(dataset.name, budgets, split, names, replies),
+            command=_command(dataset.name, budgets, split, names, replies, form),
         )
     for note in (*dataset.notes, *done.notes, *(_replied(dataset, recorded) if replies else ())):
         console.show_note(f"Note: {note}")
@@ -184,12 +190,18 @@ def _replied(dataset: EvaluationSet, replies: Mapping[str, Routing]) -> tuple[st
 
 
 def _command(
-    set_name: str, budgets: tuple[int, ...], split: str | None, systems: tuple[str, ...], replies: Path | None
+    set_name: str,
+    budgets: tuple[int, ...],
+    split: str | None,
+    systems: tuple[str, ...],
+    replies: Path | None,
+    form: str | None,
 ) -> list[str]:
     """The command as anyone could give it: without what concerns this machine alone."""
     words = ["hierarchy", "eval", "run", set_name, "--budgets", ",".join(map(str, budgets))]
     words += ["--split", split] if split else []
     words += ["--replies", replies.name] if replies else []
+    words += ["--form", form] if form else []
     return words + [word for system in systems for word in ("--system", system)]
 
 

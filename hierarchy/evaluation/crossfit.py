@@ -20,7 +20,7 @@ from hierarchy.evaluation.fit import ROUNDS, Fitted, Progress, fit_examples
 from hierarchy.evaluation.fitting import Material
 from hierarchy.evaluation.labels import Example
 from hierarchy.evaluation.predictions import Prediction
-from hierarchy.evaluation.replies import ask_with_reply
+from hierarchy.evaluation.replies import ask_wrongly, mismatched, routed_forms
 from hierarchy.evaluation.report import Row
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.evaluation.trees import stretches_of
@@ -34,7 +34,12 @@ RELIABILITY_HEADER: Row = ("estimated %", "found %", "passages")
 """What the cells of `reliability_rows` are."""
 
 _CROSS, _APART, _FORMULA = "cross-validated", "grown without it", "fixed formula"
-_SAME, _ROUTED = "cross-validated, those with replies", "cross-validated, routed"
+_SAME = "cross-validated, those with replies"
+_ROUTED = {
+    "full": "cross-validated, routed in the full form",
+    "lean": "cross-validated, routed in the lean form",
+    "wrong": "cross-validated, routed by replies to other questions",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,33 +72,41 @@ def cross_validated(
         apart: Weights grown without the set, to be scored beside, and the fixed formula with them.
         progress: Called with what is done, how much there is, and what it is about.
         replies: Recorded replies to the routing call by case. Cases with one are scored routed as well, the call
-            charged, and once more as they are if other cases have none.
+            charged, and once more as they are if other cases have none; some also routed by the reply to another.
 
     Returns:
         A scoreboard per kind of weights; the questions are those with evidence.
     """
     replies = replies or {}
+    wrong = mismatched(replies)
 
     def estimates(tree: SummaryTree, case: Case) -> Iterator[_Estimate]:
         unseen = fitted.folds[fitted.fold[dataset.name, case.id]]
         as_it_is = relevance.estimate(tree, case.question, forest=unseen)
         yield _Estimate(weights=_CROSS, relevance=as_it_is)
         if case.id in replies:
-            asked = ask_with_reply(tree, relevance.tree_index(tree), case.question, replies[case.id])
-            routed = relevance.estimate(tree, asked.question, forest=unseen)
             yield _Estimate(weights=_SAME, relevance=as_it_is)
-            yield _Estimate(weights=_ROUTED, relevance=routed, tokens=asked.tokens)
+            index = relevance.tree_index(tree)
+            ways = [*routed_forms(tree, index, case.question, replies[case.id])]
+            if case.id in wrong:
+                ways.append(ask_wrongly(tree, index, case.question, wrong[case.id]))
+            for asked in ways:
+                routed = relevance.estimate(tree, asked.question, forest=unseen)
+                yield _Estimate(weights=_ROUTED[asked.form], relevance=routed, tokens=asked.tokens)
         if apart:
             learned = relevance.estimate(tree, case.question, forest=apart)
             yield _Estimate(weights=_APART, relevance=learned)
             yield _Estimate(weights=_FORMULA, relevance=_by_formula(tree, case.question, learned))
 
     found = list(_predicted(dataset, estimates, budgets, progress))
-    with_reply = replace(dataset, cases=tuple(case for case in dataset.scored if case.id in replies))
-    few = 0 < len(with_reply.cases) < len(dataset.scored)
-    routed = [one for one in found if one.system == _ROUTED or (few and one.system == _SAME)]
-    boards = score(dataset, [one for one in found if one.system not in (_ROUTED, _SAME)])
-    return (*boards, *(score(with_reply, routed) if routed else ()))
+    boards = list(score(dataset, [one for one in found if one.system in (_CROSS, _APART, _FORMULA)]))
+    for name in (_SAME, *_ROUTED.values()):
+        mine = [one for one in found if one.system == name]
+        asked_so = {one.id for one in mine}
+        if mine and not (name == _SAME and len(asked_so) == len(dataset.scored)):
+            cases = tuple(case for case in dataset.scored if case.id in asked_so)
+            boards += score(replace(dataset, cases=cases), mine)
+    return tuple(boards)
 
 
 def families(given: Sequence[Example]) -> tuple[frozenset[str], ...]:

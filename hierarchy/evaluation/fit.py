@@ -32,17 +32,17 @@ Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 Replies = Mapping[str, Mapping[str, Routing]]
 
-ROUNDS, LEARNING_RATE, TREE_LEAVES = 220, 0.06, 24
+ROUNDS, LEARNING_RATE, TREE_LEAVES = 330, 0.04, 24
 _SETTINGS: Mapping[str, Any] = {
     "objective": "cross_entropy",
     "learning_rate": LEARNING_RATE,
     "num_leaves": TREE_LEAVES,
-    "min_data_in_leaf": 60,
+    "min_data_in_leaf": 100,
     "min_sum_hessian_in_leaf": 1.0,
-    "feature_fraction": 0.5,
+    "feature_fraction": 0.35,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
-    "lambda_l2": 5.0,
+    "lambda_l2": 10.0,
     "max_bin": 127,
     "deterministic": True,
     "force_row_wise": True,
@@ -211,12 +211,16 @@ def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS) -> Fores
 
 
 def _sampled(given: Sequence[Example], seed: int) -> tuple[NDArray[np.float32], Floats, Floats]:
-    """All passages with evidence and some without; each set counts by the root of its questions."""
+    """All passages with evidence and some without, each once; a set counts by the root of its questions.
+
+    A short text is the same passage at several grains; learned from at each of them it would count as often.
+    """
     chance = np.random.default_rng(seed)
     questions = Counter(example.source for example in given)
     rows, labels, weights = [], [], []
     for example in given:
-        good, bad = np.flatnonzero(example.labels > 0), np.flatnonzero(example.labels <= 0)
+        once = np.sort(np.unique(example.nodes, return_index=True)[1])
+        good, bad = once[example.labels[once] > 0], once[example.labels[once] <= 0]
         some = np.sort(chance.choice(bad, min(_NEGATIVES, len(bad)), replace=False))
         weight = questions[example.source] ** -0.5
         rows += [example.rows[good], example.rows[some]]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hierarchy.evaluation.metrics import PDF_THRESHOLD, TEXT_THRESHOLD, content_words
 from hierarchy.evaluation.predictions import PageSpan
-from hierarchy.evaluation.replies import Asked, ask_unrouted, ask_with_reply, is_lean
+from hierarchy.evaluation.replies import ask_unrouted, ask_wrongly, mismatched, routed_forms
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.planner import outline
 from hierarchy.relevance import Index, Routing, describe_question
@@ -38,7 +38,7 @@ class Example:
         rows: Passages × features.
         nodes: Their node numbers.
         labels: What each is worth, in [0, 1].
-        form: In which form the question was routed; empty if it wasn't.
+        form: In which form the question was routed, `wrong` if by the reply to another; empty if it wasn't.
     """
 
     case: Case
@@ -57,8 +57,10 @@ def examples(dataset: EvaluationSet, replies: Mapping[str, Routing] | None = Non
     Args:
         dataset: The set.
         replies: Recorded replies by case. A question with one is described as it is and routed, in the form that suits
-            its document and in the other, so that weights serve all.
+            its document; some also by the reply to another question, so that weights don't trust one blindly.
     """
+    replies = replies or {}
+    wrong = mismatched(replies)
     for doc_id, cases in dataset.by_document():
         scored = [case for case in cases if case.evidence]
         if not scored:
@@ -67,7 +69,12 @@ def examples(dataset: EvaluationSet, replies: Mapping[str, Routing] | None = Non
         index = Index(tree)
         for case in scored:
             group, *others = _groups(case)
-            for asked in _forms(tree, index, case, (replies or {}).get(case.id)):
+            ways = [ask_unrouted(case.question)]
+            if case.id in replies:
+                ways += routed_forms(tree, index, case.question, replies[case.id])
+            if case.id in wrong:
+                ways.append(ask_wrongly(tree, index, case.question, wrong[case.id]))
+            for asked in ways:
                 candidates = describe_question(index, asked.question)
                 yield Example(
                     case=case,
@@ -79,13 +86,6 @@ def examples(dataset: EvaluationSet, replies: Mapping[str, Routing] | None = Non
                     others=tuple(others),
                     form=asked.form,
                 )
-
-
-def _forms(tree: SummaryTree, index: Index, case: Case, reply: Routing | None) -> Iterator[Asked]:
-    yield ask_unrouted(case.question)
-    if reply:
-        for lean in sorted({is_lean(index), True}):
-            yield ask_with_reply(tree, index, case.question, reply, lean=lean)
 
 
 def _groups(case: Case) -> tuple[str, ...]:

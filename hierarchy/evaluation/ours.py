@@ -59,10 +59,12 @@ class RoutedSystem:
     Attributes:
         replies: By case.
         policy: As in `HierarchySystem`.
+        lean: Which form of the call; None for the one that the library takes for the document.
     """
 
     replies: Mapping[str, Routing]
     policy: str | None = None
+    lean: bool | None = None
 
     def prepare_for_cases(self, document: Document) -> CaseReader:
         """Build the tree and its index."""
@@ -73,7 +75,7 @@ class RoutedSystem:
         def estimate(case_id: str, question: str) -> tuple[Asked, Relevance]:
             reply = self.replies.get(case_id)
             index = tree_index(tree)
-            asked = ask_with_reply(tree, index, question, reply) if reply else ask_unrouted(question)
+            asked = ask_with_reply(tree, index, question, reply, lean=self.lean) if reply else ask_unrouted(question)
             return asked, relevance.estimate(tree, asked.question)
 
         def read(case: Case, budget_tokens: int) -> tuple[EvidenceSpan, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,16 @@ from hierarchy.relevance.index import GRAINS
 from hierarchy.tokens import count_tokens
 from hierarchy.tree import SummaryTree
 
-__all__ = ["FILE_NAME", "Asked", "ask_unrouted", "ask_with_reply", "is_lean", "read_replies"]
+__all__ = [
+    "FILE_NAME",
+    "Asked",
+    "ask_unrouted",
+    "ask_with_reply",
+    "is_lean",
+    "mismatched",
+    "read_replies",
+    "routed_forms",
+]
 
 FILE_NAME = "route_replies.jsonl"
 """Where a set keeps its replies."""
@@ -35,7 +44,7 @@ class Asked:
 
     Attributes:
         question: Routed or not.
-        form: `full` or `lean`; empty if it wasn't routed.
+        form: `full` or `lean`, `wrong` if by the reply to another question; empty if it wasn't routed.
         tokens: What the routing call is charged, prompt and reply together.
     """
 
@@ -81,6 +90,23 @@ def _texts(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def mismatched(replies: Mapping[str, Routing]) -> Mapping[str, Routing]:
+    """For a third of the cases the reply to a question that asks something else: what a bad model might say.
+
+    Weights that met some don't trust a reply blindly, and what they lose by such replies can be told.
+    """
+    ids = list(replies)
+    found = {}
+    for at in range(0, len(ids), 3):
+        order = (ids[(at + len(ids) // 2 + step) % len(ids)] for step in range(len(ids)))
+        other = next(
+            (replies[one] for one in order if set(replies[one].terms).isdisjoint(replies[ids[at]].terms)), None
+        )
+        if other:
+            found[ids[at]] = other
+    return found
+
+
 def is_lean(index: Index) -> bool:
     """Whether a document is asked for with a plain list of terms: all but reports with tables.
 
@@ -112,6 +138,16 @@ def ask_with_reply(
     tokens = count_tokens(call.prompt) + count_tokens(text)
     found = routed(parse(question), router.reading_of(text))
     return Asked(question=found, form="lean" if lean else "full", tokens=tokens)
+
+
+def routed_forms(tree: SummaryTree, index: Index, question: str, reply: Routing) -> tuple[Asked, ...]:
+    """A question routed in each form that is worth asking of a document: reports with tables in both, others lean."""
+    return tuple(ask_with_reply(tree, index, question, reply, lean=lean) for lean in sorted({is_lean(index), True}))
+
+
+def ask_wrongly(tree: SummaryTree, index: Index, question: str, other: Routing) -> Asked:
+    """A question routed by the reply to another one, in the form that suits the document."""
+    return replace(ask_with_reply(tree, index, question, other), form="wrong")
 
 
 def _as_replied(reply: Routing, *, lean: bool) -> str:

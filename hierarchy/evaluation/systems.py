@@ -56,8 +56,15 @@ def systems_named(names: Iterable[str]) -> Mapping[str, AnySystem]:
     return {name: SYSTEMS[name]() for name in names}
 
 
-def with_replies(systems: Mapping[str, AnySystem], replies: Mapping[str, Routing]) -> Mapping[str, AnySystem]:
+def with_replies(
+    systems: Mapping[str, AnySystem], replies: Mapping[str, Routing], *, lean: bool | None = None
+) -> Mapping[str, AnySystem]:
     """The systems that route, given recorded replies and named so; the others as they are.
+
+    Args:
+        systems: By name.
+        replies: By case.
+        lean: Which form of the call; None for the one that the library takes for the document.
 
     Raises:
         InputError: None of them routes.
@@ -69,7 +76,7 @@ def with_replies(systems: Mapping[str, AnySystem], replies: Mapping[str, Routing
     made: dict[str, AnySystem] = {}
     for name, system in systems.items():
         if isinstance(system, HierarchySystem):
-            made[name + ROUTED] = RoutedSystem(replies=replies, policy=system.policy)
+            made[name + ROUTED] = RoutedSystem(replies=replies, policy=system.policy, lean=lean)
         else:
             made[name] = system
     return made

@@ -43,7 +43,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 # Cross-validated: a discussion takes pages and has no headings, a clause or a result a sentence or two.
-_CONTINUITY, _CONTINUITY_OF_SPEECH = 0.3, 0.8
+_CONTINUITY, _CONTINUITY_OF_SPEECH = 0.3, 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

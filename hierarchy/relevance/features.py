@@ -42,6 +42,9 @@ FEATURES: Mapping[str, str] = {
     "share_512": "share of the question that the 512-token passage around it holds",
     "names_512": "share of the question's names there",
     "pairs": "neighbouring terms of the question, in 128-token passages",
+    "near_400": "BM25 of the 400 tokens around each of its leaves, on average",
+    "near_1600": "the same of 1,600 tokens",
+    "speaker_512": "share of the 512-token passage around it that is spoken by somebody whom the question names",
     "before": "match of the passage before",
     "behind": "match of the passage behind",
     # What it stands in
@@ -64,6 +67,23 @@ FEATURES: Mapping[str, str] = {
     "lexicon_page": "the same of its page",
     "lexicon_512": "the same of the 512-token passage around it",
     "places": "BM25 of the titles on its page for the places that the lexicons name",
+    # What a routing adds: words of the document and what is needed, by a model that saw only the question
+    "asked": "BM25 of the passage for the question's own words alone",
+    "asked_512": "the same of the 512-token passage around it",
+    "routed": "BM25 of the passage for the words that the routing names alone",
+    "routed_share": "share of their rarity that it holds",
+    "routed_512": "BM25 for them of the 512-token passage around it",
+    "routed_page": "the same of its page",
+    "routed_titles": "the same of the titles that it stands under",
+    "routed_pairs": "neighbouring words of the routing's phrases, in the passage",
+    "routed_pairs_128": "the same in 128-token passages",
+    "routed_pairs_512": "the same in 512-token passages",
+    "phrases": "share of the routing's phrases of which the passage holds most words",
+    "phrases_512": "the same of the 512-token passage around it",
+    "need": "how fully a title of its page names what is needed, for the best need",
+    "need_lead": "the same for the page's first lines",
+    "need_page": "BM25 of its page for the words of the need that suits it best",
+    "needs": "how fully titles and first lines of its page name what is needed, for all needs",
     # What it looks like
     "digits": "share of its characters that write numbers",
     "digits_asked": "that share if a number is asked",
@@ -85,6 +105,8 @@ FEATURES: Mapping[str, str] = {
     "q_whole": "a summary or opinions are asked",
     "q_yes_no": "it can be answered by yes or no",
     "q_lexicon": "a lexicon knows something of it",
+    "q_routed": "how much of what a routing says to look for stands in the document at all",
+    "q_needs": "how many things are needed",
     # What kind of document it is
     "d_digits": "share of its characters that write numbers",
     "d_leaf_tokens": "mean length of its leaves",
@@ -101,6 +123,8 @@ _MOST = (240, 200, 160, 120, 80, 50)  # candidates per grain
 _WHOLE = re.compile(r"summar|discuss|opinion|think|talk|say about|said about|mention|decid|conclude", re.IGNORECASE)
 _YES_NO = re.compile(r"^\s*(?:is|are|was|were|do|does|did|has|have|can|may|must|will|should)\b", re.IGNORECASE)
 _FEEDBACK_PASSAGES, _FEEDBACK_TERMS = 4, 15
+_MOST_OF_A_PHRASE = 0.65  # as a share of its rarity: a word that stands everywhere may be missing
+_WINDOWS = (400, 1600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +167,17 @@ class _Matches:
         self.asked = index.numbered(question.weights)
         self.names = index.numbered(dict.fromkeys(question.names, 1.0))
         self.words = index.numbered(dict.fromkeys(expansion.words, 1.0))
+        self.own_words = index.numbered(dict.fromkeys(question.terms, 1.0))
+        self.routed = index.numbered(dict(question.routed))
+        self.routed_pairs = [(index.vocabulary.number(a), index.vocabulary.number(b)) for a, b in question.routed_pairs]
         self.raw = [index.scores(layer, self.asked) for layer in index.grains]
         self.relative = [_relative(scores) for scores in self.raw]
         at_leaf = [scores[layer.of_leaf] for scores, layer in zip(self.relative, index.grains, strict=True)]
         self.at_leaf = at_leaf
         self.pages = self._fields(expansion)
-        self.leaves = self._leaf_arrays()
         self.spoken = self._spoken()
+        self.leaves = self._leaf_arrays()
+        self.near = {f"near_{width}": _running(_relative(index.near(self.asked, width))) for width in _WINDOWS}
         self.formula = formula_scores(index, question, self.asked)
 
     def _fields(self, expansion: Expansion) -> dict[str, Floats]:
@@ -177,7 +205,35 @@ class _Matches:
             "lexicon_page": _relative(index.scores(index.pages, self.words))[pages],
             "places": _relative(index.page_titles.scores(places) + index.page_leads.scores(places))[pages],
             "page_years": self._held_years(index.pages)[pages],
+            "routed_page": _relative(index.scores(index.pages, self.routed))[pages],
+            "routed_titles": _relative(index.section_titles.scores(self.routed))[sections],
+            **{name: values[pages] for name, values in self._needs().items()},
         }
+
+    def _needs(self) -> dict[str, Floats]:
+        """How well each page suits what is needed."""
+        index = self.index
+        nothing = np.zeros(len(index.pages))
+        titles, leads, texts = [nothing], [nothing], [nothing]
+        for need in self.question.needs:
+            numbers = index.numbered(dict.fromkeys(need, 1.0))
+            titles.append(index.page_titles.share(numbers))
+            leads.append(index.page_leads.share(numbers))
+            texts.append(_relative(index.scores(index.pages, numbers)))
+        both = np.maximum(titles, leads)
+        return {
+            "need": np.max(titles, axis=0),
+            "need_lead": np.max(leads, axis=0),
+            "need_page": np.max(texts, axis=0),
+            "needs": both.sum(axis=0) / max(1, len(self.question.needs)),
+        }
+
+    def _phrases(self, layer: Layer) -> Floats:
+        """Share of the routing's phrases of which each stretch holds most."""
+        held = np.zeros(len(layer))
+        for phrase in self.question.phrases:
+            held += self.index.share(layer, self.index.numbered(dict.fromkeys(phrase, 1.0))) > _MOST_OF_A_PHRASE
+        return held / max(1, len(self.question.phrases))
 
     def _leaf_arrays(self) -> dict[str, Floats]:
         """Scores of fixed passage sizes, spread over leaves."""
@@ -192,6 +248,12 @@ class _Matches:
             "pairs": _relative(index.pair_scores(small, pairs))[small.of_leaf],
             "feedback": _relative(index.scores(quarter, feedback))[quarter.of_leaf],
             "lexicon_512": _relative(index.scores(middle, self.words))[middle.of_leaf],
+            "asked_512": _relative(index.scores(middle, self.own_words))[middle.of_leaf],
+            "routed_512": _relative(index.scores(middle, self.routed))[middle.of_leaf],
+            "routed_pairs_128": _relative(index.pair_scores(small, self.routed_pairs))[small.of_leaf],
+            "routed_pairs_512": _relative(index.pair_scores(middle, self.routed_pairs))[middle.of_leaf],
+            "phrases_512": self._phrases(middle)[middle.of_leaf],
+            "speaker_512": _shares(self.spoken, middle)[middle.of_leaf],
         }
 
     def _spoken(self) -> Floats:
@@ -249,6 +311,9 @@ def _cheaply_best(match: _Matches, grain: int, layer: Layer, middle: Ints) -> In
     if len(match.index.files) > 1:
         score = score + fields["file"][middle]
     formula = np.maximum.reduceat(match.formula, layer.low)
+    if match.routed:
+        score = score + 0.4 * (fields["need"] + fields["need_lead"] + fields["routed_page"])[middle]
+        score = score + 0.4 * (leaves["routed_512"] + leaves["routed_pairs_128"])[middle]
     score = score + 0.6 * _relative(formula) + 0.2 * leaves["feedback"][middle]
     best = np.argsort(-score, kind="stable")[: _MOST[grain]]
     return np.sort(best)
@@ -286,8 +351,14 @@ def _own(match: _Matches, grain: int, layer: Layer, chosen: Ints, spread: _Sprea
         "names": match._share(layer, match.names)[chosen],
         "years": match._held_years(layer)[chosen],
         "speaker": spread.mean(match.spoken),
+        **{name: spread.mean(values) for name, values in match.near.items()},
         "feedback": match.leaves["feedback"][spread.middle],
         "lexicon": _relative(index.scores(layer, match.words))[chosen],
+        "asked": _relative(index.scores(layer, match.own_words))[chosen],
+        "routed": _relative(index.scores(layer, match.routed))[chosen],
+        "routed_share": match._share(layer, match.routed)[chosen],
+        "routed_pairs": _relative(index.pair_scores(layer, match.routed_pairs))[chosen],
+        "phrases": match._phrases(layer)[chosen],
         "before": around[chosen],
         "behind": around[chosen + 2],
     }
@@ -298,12 +369,25 @@ def _around(match: _Matches, grain: int, spread: _Spread) -> dict[str, Floats]:
     for other, size in enumerate(GRAINS):
         values = match.at_leaf[other]
         columns[f"bm25_{size}"] = values[spread.middle] if other >= grain else spread.best(values)
-    for name in ("share_512", "names_512", "lexicon_512"):
+    for name in (
+        "share_512",
+        "names_512",
+        "lexicon_512",
+        "asked_512",
+        "routed_512",
+        "phrases_512",
+        "routed_pairs_512",
+        "speaker_512",
+    ):
         columns[name] = match.leaves[name][spread.middle]
+    pairs = match.leaves["routed_pairs_128"]
+    columns["routed_pairs_128"] = pairs[spread.middle] if grain <= GRAINS.index(128) else spread.best(pairs)
     pairs = match.leaves["pairs"]
     columns["pairs"] = pairs[spread.middle] if grain <= GRAINS.index(128) else spread.best(pairs)
     for name, values in match.pages.items():
-        columns[name] = spread.best(values) if name in ("titles", "titles_share") else values[spread.middle]
+        columns[name] = (
+            spread.best(values) if name in ("titles", "titles_share", "routed_titles") else values[spread.middle]
+        )
     columns["formula"] = spread.best(match.formula)
     return columns
 
@@ -339,6 +423,8 @@ def _constants(match: _Matches, grain: int, size: int) -> dict[str, Floats]:
         "q_whole": float(bool(_WHOLE.search(question.text))),
         "q_yes_no": float(bool(_YES_NO.search(question.text))),
         "q_lexicon": float(bool(match.words)),
+        "q_routed": float(np.mean([number >= 0 for number in match.routed])) if match.routed else 0.0,
+        "q_needs": float(len(question.needs)),
         "d_digits": float(looks.digits[-1] / max(1.0, looks.characters[-1])),
         "d_leaf_tokens": float(looks.tokens[-1] / len(index.leaf_lengths)),
         "d_tokens": math.log(max(1.0, looks.tokens[-1])),
@@ -368,3 +454,13 @@ def _ranks(scores: Floats) -> Floats:
 def _relative(scores: Floats) -> Floats:
     best = float(scores.max()) if len(scores) else 0.0
     return scores / best if best > 0 else scores
+
+
+def _running(values: Floats) -> Floats:
+    return np.concatenate(([0.0], np.cumsum(values)))
+
+
+def _shares(running: Floats, layer: Layer) -> Floats:
+    """Each stretch's mean of a running total."""
+    edges = np.append(layer.low, len(running) - 1)
+    return np.asarray(np.diff(running[edges]) / np.diff(edges))

@@ -7,6 +7,7 @@ speech is read in stretches, tables in page-sized pieces, prose by the sentence.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,7 @@ def _paged(index: Index, layer: Layer, question: Question, asked: dict[int, floa
     """For reports with pages: what the page is titled counts as much as what the passage says."""
     middle = _middles(index, layer)
     page = index.pages.of_leaf[middle]
-    pairs = _pairs(index, question)
+    pairs = _pairs(index, (*question.pairs, *question.routed_pairs))
     score = _relative(index.scores(layer, asked))
     score += 0.3 * _relative(index.pair_scores(layer, pairs))
     score += 0.75 * index.share(layer, asked)
@@ -98,6 +99,8 @@ def _prose(index: Index, layer: Layer, question: Question, asked: dict[int, floa
     score += index.section_titles.share(asked)[index.sections.of_leaf[middle]]
     if len(index.files) > 1:
         score += _relative(index.scores(index.files, asked))[index.files.of_leaf[middle]]
+    if index.speech <= SPEECH_SHARE:  # nobody speaks in the phrases that a model expects
+        score += 0.3 * _relative(index.pair_scores(layer, _pairs(index, question.routed_pairs)))
     if question.wants_effect:
         score += 0.6 * _sums(index.looks.results, layer) / _sums(np.arange(len(index.looks.results)), layer)
     return score
@@ -117,8 +120,8 @@ def _digit_share(index: Index, layer: Layer) -> Floats:
     return np.asarray(_sums(index.looks.digits, layer) / np.maximum(1.0, _sums(index.looks.characters, layer)))
 
 
-def _pairs(index: Index, question: Question) -> list[tuple[int, int]]:
-    return [(index.vocabulary.number(first), index.vocabulary.number(second)) for first, second in question.pairs]
+def _pairs(index: Index, pairs: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
+    return [(index.vocabulary.number(first), index.vocabulary.number(second)) for first, second in pairs]
 
 
 def _relative(scores: Floats) -> Floats:

@@ -126,6 +126,7 @@ class Index:
         self.numbers = numbers
         leaves = len(tree.leaves)
         self.owners = np.repeat(np.arange(leaves), np.diff(bounds))
+        self._windows: dict[int, tuple[Ints, Ints]] = {}
         self.leaf_lengths = np.diff(bounds).astype(np.float64)
         self._order = np.argsort(numbers, kind="stable")
         self._bounds = np.searchsorted(numbers[self._order], np.arange(len(self.vocabulary.names) + 1))
@@ -262,6 +263,32 @@ class Index:
     def share(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
         """How much of the terms' rarity each stretch matches, 0 to 1."""
         return matched_share([(layer.of_leaf[self.leaves_with(n)], w) for n, w in numbers.items()], len(layer))
+
+    def near(self, numbers: Mapping[int, float], width: int) -> Floats:
+        """BM25 of the tokens around the middle of each leaf, so many of them and in its file, wherever passages end."""
+        if width not in self._windows:
+            self._windows[width] = self._window(width)
+        first, last = self._windows[width]
+        layer = self.grains[GRAINS.index(512)]
+        total = np.zeros(len(self.leaf_lengths))
+        for number, weight in numbers.items():
+            leaves = self.leaves_with(number)
+            if not len(leaves):
+                continue
+            held = len(np.unique(layer.of_leaf[leaves]))
+            rarity = np.log1p((len(layer) - held + 0.5) / (held + 0.5))
+            counts = np.searchsorted(leaves, last, "left") - np.searchsorted(leaves, first, "left")
+            total += weight * rarity * counts * (_K1 + 1) / (counts + _K1)
+        return total
+
+    def _window(self, width: int) -> tuple[Ints, Ints]:
+        """The first leaf of the window around each leaf, and one past the last."""
+        edges = self.tree.leaf_edges
+        middles = (edges[:-1] + edges[1:]) / 2
+        first = np.searchsorted(edges[1:], middles - width / 2, "right")
+        last = np.searchsorted(edges[:-1], middles + width / 2, "left")
+        of_file, ends = self.files.of_leaf, np.append(self.files.low[1:], len(middles))
+        return np.maximum(first, self.files.low[of_file]), np.minimum(last, ends[of_file])
 
     def most_possible(self, layer: Layer, numbers: Mapping[int, float]) -> float:
         """What a stretch would score that is nothing but the terms, many times each."""

@@ -35,8 +35,8 @@ _NAME = re.compile(r"(?<!^)(?<![.?!] )\b[A-Z][A-Za-z]+\b")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _INSTRUCTION_TERMS = frozenset(term for word in INSTRUCTION_WORDS for term in terms(word))
 
-# What of a routing counts, however long it is: phrases of each list, characters of each, distinct terms in all.
-_MOST_PHRASES, _MOST_CHARACTERS, _MOST_TERMS = 24, 120, 64
+# What of a routing counts, however long it is: phrases of each list, characters and terms of each, terms in all.
+_MOST_PHRASES, _MOST_CHARACTERS, _MOST_WORDS, _MOST_TERMS = 16, 120, 8, 64
 # What a word counts that only the routing has, only a part of it asked for, or both question and routing.
 _NEW, _ASIDE, _REPEATED = 0.75, 0.5, 2.0
 
@@ -74,7 +74,7 @@ class Question:
         wants_effect: Whether an effect or a difference is asked, as of trials.
         wants_files: Whether it asks which documents of several.
         routed: Terms that a routing named, each with what it counts.
-        routed_pairs: Neighbouring terms within the phrases that it named.
+        phrases: What it named, each as terms.
         needs: What it named as needed, as terms, each need by itself.
         kind: The kind of question that it took it for.
     """
@@ -88,7 +88,7 @@ class Question:
     wants_effect: bool = False
     wants_files: bool = False
     routed: tuple[tuple[str, float], ...] = ()
-    routed_pairs: tuple[tuple[str, str], ...] = ()
+    phrases: tuple[tuple[str, ...], ...] = ()
     needs: tuple[tuple[str, ...], ...] = ()
     kind: str = ""
 
@@ -96,6 +96,11 @@ class Question:
     def weights(self) -> dict[str, float]:
         """How much each term counts: **the question's own at least 1**, twice if a routing repeats it."""
         return dict.fromkeys(self.terms, 1.0) | dict(self.routed)
+
+    @property
+    def routed_pairs(self) -> tuple[tuple[str, str], ...]:
+        """Neighbouring terms within the routing's phrases."""
+        return tuple(dict.fromkeys(pair for phrase in self.phrases for pair in itertools.pairwise(phrase)))
 
     @property
     def is_routed(self) -> bool:
@@ -149,11 +154,10 @@ def routed(question: Question, routing: Routing) -> Question:
         for term in phrase:
             if term in own or term not in _INSTRUCTION_TERMS:
                 weights.setdefault(term, _REPEATED if term in own else weight)
-    pairs = (pair for phrase in phrases for pair in itertools.pairwise(phrase))
     return replace(
         question,
         routed=tuple(itertools.islice(weights.items(), _MOST_TERMS)),
-        routed_pairs=tuple(itertools.islice(dict.fromkeys(pairs), _MOST_TERMS)),
+        phrases=tuple(dict.fromkeys(phrases)),
         needs=tuple(dict.fromkeys(_phrases(routing.needs))),
         kind=" ".join(routing.kind[:_MOST_CHARACTERS].lower().split()),
     )
@@ -161,5 +165,5 @@ def routed(question: Question, routing: Routing) -> Question:
 
 def _phrases(texts: Iterable[str]) -> list[tuple[str, ...]]:
     """Texts as terms, without those that have none."""
-    found = (tuple(terms(text[:_MOST_CHARACTERS])) for text in itertools.islice(texts, _MOST_PHRASES))
+    found = (tuple(terms(text[:_MOST_CHARACTERS])[:_MOST_WORDS]) for text in itertools.islice(texts, _MOST_PHRASES))
     return [phrase for phrase in found if phrase]

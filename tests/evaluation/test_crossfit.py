@@ -108,7 +108,7 @@ class TestCommand:
         folder, out = tmp_path / "samples", tmp_path / "w.npz"
         shutil.copytree(samples.folder, folder)
         ids = [case.id for case in samples.scored]
-        lines = [json.dumps({"id": id_, "terms": ["total revenue", "net income"]}) for id_ in ids[:7]]
+        lines = [json.dumps({"id": id_, "terms": [f"net income {n}"]}) for n, id_ in enumerate(ids[:7])]
         few = ("--folds", "2", "--rounds", "5", "--budgets", "2k", "--markdown", "--replies", "--out", out)
         assert self.run(folder, *few).exit_code == 3
         (folder / "route_replies.jsonl").write_text("\n".join(lines), "utf-8")
@@ -116,10 +116,12 @@ class TestCommand:
         assert done.exit_code == 0, done.output
         assert f"| samples | {len(ids)} | cross-validated |" in done.stdout
         assert "| samples | 7 | cross-validated, those with replies |" in done.stdout
-        assert "| samples | 7 | cross-validated, routed |" in done.stdout
+        for form in ("full", "lean"):
+            assert f"| samples | 7 | cross-validated, routed in the {form} form |" in done.stdout
         origin = Forest.load(out).origin
         assert origin["questions"] == {"samples": len(ids)}
-        assert origin["routed"]["samples"] >= 7
+        assert "| samples | 3 | cross-validated, routed by replies to other questions |" in done.stdout
+        assert origin["routed"] == {"samples": 14 + 3}
         assert origin["command"].endswith("--replies --out w.npz")
 
     def test_what_cannot_be(self, samples, tmp_path):  # noqa: F811

@@ -16,7 +16,7 @@ from hierarchy.errors import InputError
 from hierarchy.evaluation.oracle import case_reader
 from hierarchy.evaluation.ours import HierarchySystem, RoutedSystem
 from hierarchy.evaluation.predictions import TextSpan, read_predictions
-from hierarchy.evaluation.replies import Asked, ask_unrouted, ask_with_reply, is_lean, read_replies
+from hierarchy.evaluation.replies import Asked, ask_unrouted, ask_with_reply, is_lean, mismatched, read_replies
 from hierarchy.evaluation.runner import run
 from hierarchy.evaluation.sets import Case
 from hierarchy.evaluation.systems import systems_named, with_replies
@@ -126,6 +126,8 @@ def test_only_systems_that_route_are_given_replies():
     made = with_replies(systems_named(["hierarchy", "top-k", "head"]), {"c": REPLY})
     assert list(made) == ["hierarchy-routed", "top-k-routed", "head"]
     assert made["top-k-routed"] == RoutedSystem(replies={"c": REPLY}, policy="top_k")
+    (full,) = with_replies(systems_named(["hierarchy"]), {"c": REPLY}, lean=False).values()
+    assert full == RoutedSystem(replies={"c": REPLY}, lean=False)
     with pytest.raises(InputError, match="None of head, bm25 routes"):
         with_replies(systems_named(["head", "bm25"]), {})
 
@@ -144,9 +146,22 @@ def test_the_command(tmp_path):
     write_set(tmp_path / "set")
     (tmp_path / "replies.jsonl").write_text('{"id": "c0", "terms": ["two", "six"]}\n', "utf-8")
     out = tmp_path / "p.jsonl"
-    given = ("--budgets", "100,300", "--system", "hierarchy", "--replies", tmp_path / "replies.jsonl", "--out", out)
-    done = CliRunner().invoke(main, ["eval", "run", str(tmp_path / "set"), *map(str, given)])
+    given = ("--budgets", "100,300", "--system", "hierarchy", "--replies", tmp_path / "replies.jsonl")
+    done = CliRunner().invoke(
+        main, ["eval", "run", str(tmp_path / "set"), *map(str, given), "--form", "full", "--out", str(out)]
+    )
     assert done.exit_code == 0, done.output
     assert "1 of 4 cases have a reply to route by; the other 3 are asked as they are" in " ".join(done.stderr.split())
     assert {one.system for one in read_predictions(out)} == {"hierarchy-routed"}
-    assert "--replies replies.jsonl" in " ".join(json.loads(out.with_suffix(".run.json").read_text())["command"])
+    assert "--replies replies.jsonl --form full" in " ".join(
+        json.loads(out.with_suffix(".run.json").read_text())["command"]
+    )
+
+
+def test_replies_to_other_questions():
+    """For a third of the cases, by place, one that shares no term with the case's own; none where all say the same."""
+    replies = {f"c{n}": Routing(terms=(f"t{n % 4}",)) for n in range(9)}
+    wrong = mismatched(replies)
+    assert set(wrong) == {"c0", "c3", "c6"}
+    assert all(set(wrong[one].terms).isdisjoint(replies[one].terms) for one in wrong)
+    assert mismatched({"a": REPLY, "b": REPLY}) == mismatched({}) == {}

@@ -14,16 +14,23 @@ from test_planner import built
 import hierarchy
 from hierarchy.document import Document
 from hierarchy.planner import outline
-from hierarchy.relevance import Index, describe_question
+from hierarchy.relevance import Index, Routing, describe_question, parse, routed
 from hierarchy.relevance.features import FEATURES
 from hierarchy.relevance.index import GRAINS
 
+ROUTINGS = [
+    Routing(),
+    Routing(terms=("net sales", "capital expenditure", "zzz"), needs=("Balance sheet", "qqq"), kind="lookup"),
+    Routing(terms=("the of", "e"), needs=("Discharge letter",)),
+]
 QUESTIONS = ["What was the capital expenditure in 2018?", "Why was warfarin stopped?", "", "zzz qqq", "the of and"]
 BOUNDED = (
     "own own_share names years speaker feedback share_512 names_512 pairs page page_share page_years section titles "
     "titles_share page_titles page_lead page_pairs file file_share file_title file_title_share lexicon lexicon_page "
-    "lexicon_512 places digits digits_asked result result_asked headings rows place_in_file place_in_section q_number "
-    "q_effect q_whole q_yes_no q_lexicon d_digits d_speech d_rows d_files d_pages d_headings"
+    "lexicon_512 places asked asked_512 routed routed_share routed_512 routed_page routed_titles routed_pairs "
+    "routed_pairs_128 routed_pairs_512 phrases phrases_512 need need_lead need_page needs near_400 near_1600 "
+    "speaker_512 q_routed digits digits_asked result result_asked headings rows place_in_file place_in_section "
+    "q_number q_effect q_whole q_yes_no q_lexicon d_digits d_speech d_rows d_files d_pages d_headings"
 ).split() + [f"bm25_{grain}" for grain in GRAINS]
 
 
@@ -45,12 +52,12 @@ class Described:
         return pytest.approx(float(self.column(feature)[at[0]]), abs=1e-5)
 
 
-@given(documents(), st.sampled_from(QUESTIONS))
-def test_every_figure_is_finite_and_the_same_each_time(document, question):
-    """Whatever the document and the question; shares and relative scores are in [0, 1]."""
+@given(documents(), st.sampled_from(QUESTIONS), st.sampled_from(ROUTINGS))
+def test_every_figure_is_finite_and_the_same_each_time(document, question, routing):
+    """Whatever the document, the question and its routing; shares and relative scores are in [0, 1]."""
     tree = built(document)
     if tree:
-        found, again = (describe_question(Index(tree), question) for _ in range(2))
+        found, again = (describe_question(Index(tree), routed(parse(question), routing)) for _ in range(2))
         assert found.features.shape == (len(found.nodes), len(FEATURES))
         assert found.features.dtype == np.float32
         assert np.isfinite(found.features).all()
@@ -175,3 +182,48 @@ def test_the_quick_ratio_leads_to_the_balance_sheet():
     assert not unknown.column("q_lexicon").any()
     assert not unknown.column("lexicon").any()
     assert not unknown.column("places").any()
+
+
+class TestRouted:
+    """A model that saw only the question says in the document's words what to look for."""
+
+    REPLY = Routing(terms=("anticoagulant dose", "warfarin was stopped", "INR"), needs=("Social history",))
+
+    def test_its_words_and_phrases(self):
+        described = Described(chart(), routed(parse("Is a blood thinner given?"), self.REPLY))
+        assert described.leaf("Warfarin was stopped", "routed") == 1.0
+        assert described.leaf("Warfarin was stopped", "routed_pairs") == 1.0
+        assert described.leaf("Warfarin was stopped", "phrases") == 1 / 3
+        assert described.leaf("| INR", "phrases") == 1 / 3
+        assert described.leaf("He lives with", "routed") == 0.0
+        assert described.leaf("Warfarin was stopped", "asked") == 0.0
+        assert described.column("q_routed")[0] == pytest.approx(3 / 5)  # "anticoagulant" and "dose" stand nowhere
+
+    def test_what_is_needed_is_found_by_its_title(self):
+        described = Described(chart(), routed(parse("Is a blood thinner given?"), self.REPLY))
+        assert described.leaf("He lives with", "need") == 1.0
+        assert described.leaf("He lives with", "needs") == 1.0
+        assert described.leaf("Warfarin was stopped", "need") == 0.0
+        assert (described.column("q_needs") == 1).all()
+
+    def test_unrouted_questions_have_none_of_it(self):
+        """What the routing alone would say is 0, and the question's own words are all that is asked."""
+        described = Described(chart(), "When was warfarin stopped?")
+        for name in FEATURES:
+            if name.startswith(("routed", "phrases", "need", "q_routed", "q_needs")):
+                assert not described.column(name).any(), name
+        assert (described.column("asked") == described.column("own")).all()
+        assert (described.column("asked_512") == described.column("bm25_512")).sum() > 0
+
+
+def test_what_stands_near_counts_wherever_passages_end():
+    """A leaf between two that match is as near to both as they are; what is far away is not, nor is another file."""
+    filler = " ".join(f"Clause {n} says nothing at all of what is asked." for n in range(200))
+    text = f"The quorum is nine. Nothing follows. The quorum may change.\n\n{filler}"
+    parts = (Document(name="a.txt", text=text), Document(name="b.txt", text="Another paper altogether."))
+    described = Described(Document(name="f", media="folder", parts=parts), "What is the quorum?")
+    near = described.column("near_400")[described.found.grain == 0]
+    assert described.leaf("Nothing follows", "near_400") == 1.0
+    assert described.leaf("Nothing follows", "own") == 0.0
+    assert described.leaf("Another paper", "near_1600") == 0.0
+    assert (near[-20:] == 0).all()
