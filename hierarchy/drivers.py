@@ -83,7 +83,9 @@ def _completed(
     inline = len(calls) == 1 and seconds is None and stop is None and not _streams(call)
     if inline:
         try:
-            return (_made(call),) if _waited(call.wait_s, stop) else (session.late(),)
+            _waited(call.wait_s, stop)
+            with places.threads:
+                return (_made(call),)
         except KeyboardInterrupt:
             _stop(session)
             return (session.late(),)
