@@ -9,7 +9,7 @@ from test_planner import built
 
 from hierarchy.document import Document, Section, Span
 from hierarchy.planner import outline
-from hierarchy.relevance import estimate
+from hierarchy.relevance import Routing, estimate, parse, routed
 
 QUESTIONS = ["What was the capital expenditure in 2018?", "Why was warfarin stopped?", "", "zzz qqq", "the of and"]
 
@@ -46,6 +46,34 @@ def test_the_same_question_gets_the_same_estimate(document, question):
     if first:
         estimate(second, "another question altogether")
         assert (estimate(first, question).node == estimate(second, question).node).all()
+
+
+@given(documents(), st.sampled_from(QUESTIONS))
+def test_routed_estimates_keep_what_others_keep(document, question):
+    """Probabilities that grow upwards, nothing for furniture, and the same each time."""
+    tree = built(document)
+    if tree:
+        asked = routed(parse(question), Routing(terms=("net sales", "total"), needs=("Balance sheet",), kind="lookup"))
+        first, second = estimate(tree, asked), estimate(tree, asked)
+        assert ((first.node >= 0) & (first.node <= 1)).all()
+        assert (first.node[tree.nodes.parent[1:]] >= first.node[1:] - 1e-12).all()
+        assert (first.leaf[first.skip] == 0).all()
+        assert (first.gain == second.gain).all()
+
+
+def test_a_routing_finds_what_the_question_does_not_name():
+    """No word of the question stands in the letter; the routing's words do, and lead to what answers."""
+    tree = outline(chart())
+    asked = routed(parse("Is a blood thinner given?"), Routing(terms=("warfarin", "warfarin was stopped", "INR")))
+    assert "Warfarin" in tree.leaf_text(int(estimate(tree, asked).leaf.argmax()))
+
+
+def test_a_wrong_routing_does_bounded_harm():
+    """The question's own words still lead where the routing speaks of something that isn't there."""
+    tree = outline(chart())
+    wrong = Routing(terms=("capital expenditure", "net sales", "goodwill"), needs=("Balance sheet",))
+    relevance = estimate(tree, routed(parse("When was warfarin stopped?"), wrong))
+    assert "Warfarin was stopped" in tree.leaf_text(int(relevance.leaf.argmax()))
 
 
 def test_what_answers_is_most_relevant():
@@ -113,3 +141,10 @@ def test_a_question_costs_little_once_the_tree_is_built():
         estimate(tree, f"What does clause {number} say about week {number} and the supplier's units?")
         times.append(time.process_time() - start)
     assert min(times) < 0.03
+
+
+def test_speech_goes_on_longer_than_prose():
+    """What stands beside a passage that is read is worth more in a transcript, and a little more anywhere."""
+    speech = "\n".join(f"{('Ann', 'Bob')[n % 2]}: We spoke of item {n} at length." for n in range(40))
+    transcript = estimate(outline(Document(name="m", text=speech)), "What of item 3?")
+    assert transcript.continuity > estimate(outline(chart()), "Why was warfarin stopped?").continuity > 0

@@ -1,8 +1,16 @@
 """Where a model routes and answers well, most questions need one round and few tokens, whatever the budget."""
 
+import importlib.util
 import statistics
+import sys
+from pathlib import Path
 
-from good_model import SCRIPTS, run
+EXAMPLE = Path(__file__).parent.parent / "examples" / "staged_reading.py"
+spec = importlib.util.spec_from_file_location("staged_reading", EXAMPLE)
+example = importlib.util.module_from_spec(spec)
+sys.modules[spec.name] = example
+spec.loader.exec_module(example)
+run, SCRIPTS = example.run, example.SCRIPTS
 
 
 def test_a_budget_is_a_cap_and_no_target():

@@ -1,9 +1,11 @@
-"""A scripted good model over the bundled reports: what staged reading costs where a model routes and answers well.
+"""What staged reading costs where a model routes and answers well: ten questions on the two bundled reports.
 
-It answers as a strong model would: routes with the document's own words, answers with verbatim quotes if the evidence
-was shown, and else quotes what there is and names what is missing. Run it to see tokens, calls and rounds::
+No model is called. A scripted one says what a strong one would: it names the document's own words to search for, answers
+with verbatim quotes if the evidence was shown to it, and else quotes what there is and names what is missing. What is
+real is the reading: which passages were chosen, in how many rounds, for how many tokens.
 
-    python tests/good_model.py
+    python examples/staged_reading.py                # tokens / calls / rounds at 2k, 8k and 32k
+    python examples/staged_reading.py 4000           # at another budget
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import re
 import statistics
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import hierarchy
@@ -159,12 +162,17 @@ class _Shown:
         return None
 
 
+@lru_cache
+def tree_of(report: str) -> hierarchy.SummaryTree:
+    """The tree of a bundled report, built once for all questions."""
+    return hierarchy.outline(SAMPLES / REPORTS[report])
+
+
 def run(budget: int) -> list[dict[str, object]]:
     """Ask every scripted question within a budget."""
     rows = []
     for case in cases():
-        reasoner = hierarchy.Reasoner(good_model(case), way="auto")
-        answer = reasoner.ask(SAMPLES / REPORTS[case.report], case.question, budget)
+        answer = hierarchy.Reasoner(good_model(case)).ask(tree_of(case.report), case.question, budget)
         rounds = sum(stage in ("compose", "follow_up") for stage, usage in answer.by_stage for _ in range(usage.calls))
         rows.append(
             {
@@ -180,18 +188,18 @@ def run(budget: int) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    """Print a table: tokens / calls / rounds of each question at three budgets, and the medians."""
+    """Print tokens / calls / rounds of each question at several budgets, and the medians."""
     budgets = [int(word) for word in sys.argv[1:]] or [2_000, 8_000, 32_000]
     results = {budget: run(budget) for budget in budgets}
-    print("| question | " + " | ".join(f"{budget:,}" for budget in budgets) + " |")
-    print("|---|" + "---|" * len(budgets))
+    print("question " + "".join(f"{budget:>18,}" for budget in budgets))
     for rows in zip(*results.values(), strict=True):
-        cells = [f"{r['tokens']:,} / {r['calls']} / {r['rounds']}{'' if r['answered'] else ' –'}" for r in rows]
-        print(f"| {rows[0]['id']} | " + " | ".join(cells) + " |")
-    medians = [statistics.median(row["tokens"] for row in rows) for rows in results.values()]
-    answered = [sum(bool(row["answered"]) for row in rows) for rows in results.values()]
-    print("| median tokens | " + " | ".join(f"{median:,.0f}" for median in medians) + " |")
-    print("| answered | " + " | ".join(f"{number} of {len(SCRIPTS)}" for number in answered) + " |")
+        cells = (f"{r['tokens']:,} / {r['calls']} / {r['rounds']}{'' if r['answered'] else ' –'}" for r in rows)
+        print(f"{rows[0]['id']:9}" + "".join(f"{cell:>18}" for cell in cells))
+    medians = (statistics.median(row["tokens"] for row in rows) for rows in results.values())
+    print("median   " + "".join(f"{median:>18,.0f}" for median in medians))
+    answered = (sum(bool(row["answered"]) for row in rows) for rows in results.values())
+    print("answered " + "".join(f"{f'{number} of {len(SCRIPTS)}':>18}" for number in answered))
+    print("tokens / calls / rounds; – where what was read held no answer")
 
 
 if __name__ == "__main__":
