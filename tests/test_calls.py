@@ -7,9 +7,11 @@ import sys
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hierarchy.budget import Usage
-from hierarchy.calls import Outcome, Request, Steps
+from hierarchy.calls import HELPER_STAGES, Outcome, Request, Steps, Tariff
 from hierarchy.errors import BudgetError
 
 REQUEST = Request(stage="compose", prompt="Why?", max_output_tokens=9, template="compose:1f0c")
@@ -55,6 +57,33 @@ class TestKey:
     def test_any_text_has_a_key(self):
         """A lone surrogate out of a broken PDF doesn't break the key."""
         assert len(replace(REQUEST, prompt="\ud800").key("a/b")) == 32
+
+
+class TestTariff:
+    @given(st.integers(-9, 9_000), st.floats(1.0, 3.0), st.integers(0, 100))
+    def test_what_fits_fits(self, tokens, ratio, overhead):
+        """The largest prompt whose worst case is at most so much, whichever way the margin falls with its length."""
+        tariff = Tariff(name="a/b", margin=lambda counted: ratio + overhead / max(1, counted))
+        fits = tariff.fits(tokens)
+        assert fits >= 0
+        assert fits == 0 or tariff.worst(fits) <= tokens
+        assert tariff.worst(fits + 1) > tokens
+        assert tariff.worst(fits) >= fits
+
+    def test_stages(self):
+        """A model that names none answers all; the built-in one can't be asked to route."""
+        assert all(Tariff(name="a").answers(stage) for stage in (*HELPER_STAGES, "compose"))
+        assert [Tariff(name="a", stages=frozenset({"compose"})).answers(each) for each in ("compose", "route")] == [
+            *(True, False),
+        ]
+
+    def test_a_margin_may_change_meanwhile(self):
+        """What is learnt during a run counts at once."""
+        known = [1.0]
+        tariff = Tariff(name="a", margin=lambda _: known[0])
+        before = tariff.worst(100)
+        known[0] = 1.5
+        assert (before, tariff.worst(100), tariff.fits(150)) == (100, 150, 100)
 
 
 def test_values_do_not_change():

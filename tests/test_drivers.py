@@ -343,7 +343,7 @@ class TestStreams:
         assert any(isinstance(item, Answered | Read) for item in items[places[-1] :])
 
     @given(st.text(st.characters(max_codepoint=0xFFFF, categories=["L", "N", "P"]), max_size=30), st.integers(1, 60))
-    @settings(max_examples=20)
+    @settings(max_examples=10)
     def test_the_text_is_the_answers(self, text, size):
         """Whatever it is and however it comes."""
         reply = json.dumps({"answer": f"It is {text}.", "quotes": [{"source": 1, "text": FACT}], "missing": ""})

@@ -20,7 +20,7 @@ from hierarchy.errors import Unavailable
 from hierarchy.evidence import passages_of
 from hierarchy.models import ExtractiveModel
 from hierarchy.planner import outline
-from hierarchy.refiner import refine
+from hierarchy.refiner import refine, summarise
 from hierarchy.relevance import estimate
 from hierarchy.segments import LeafKind
 
@@ -335,3 +335,49 @@ def test_a_prompts_folder_is_used(tmp_path):
     tree, relevance = AGREEMENT
     batch = next(refine(tree, relevance, 3_000, through_model=True, folder=tmp_path))
     assert all(request.prompt.startswith("MINE") for request in batch)
+
+
+# -- summaries ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 12_000), st.sampled_from([0, 300]), st.sampled_from(sorted(POLICIES)))
+@settings(max_examples=25)
+def test_summaries_together_cost_at_most_the_tokens(tokens, spare, policy):
+    """Each is shorter than what it stands for, by its cap; too few tokens ask for none, and say so."""
+    tree, relevance = AGREEMENT
+    steps = summarise(tree, relevance, tokens, policy=POLICIES[policy], spare_tokens=spare)
+    try:
+        batch = next(steps)
+    except StopIteration as stop:
+        evidence, summaries = stop.value
+        assert summaries == evidence.passages == ()
+        assert "Too few tokens" in evidence.notes[0]
+        return
+    assert sum(tree.count(request.prompt) + request.max_output_tokens for request in batch) <= tokens
+    for request in batch:
+        source = sum(tree.count(passage["text"]) for passage in request.variables["passages"])
+        assert request.stage == "summarise"
+        assert request.max_output_tokens - spare <= max(40, source // 4)
+        assert f"at most {request.variables['words']} words" in request.prompt
+        assert relevance.question.text not in request.prompt
+
+
+def test_a_summary_that_failed_is_noted_and_its_branch_unread():
+    """The others stand, each under its title, in order; one without end is cut."""
+    tree, relevance = AGREEMENT
+    steps = summarise(tree, relevance, 6_000)
+    batch = next(steps)
+    replies = [Outcome(error=Unavailable("No connection.")), Outcome(text=" "), Outcome(text="long " * 9_000)]
+    replies += [Outcome(text=f"Summary {n}.") for n in range(3, len(batch))]
+    with pytest.raises(StopIteration) as stop:
+        steps.send(tuple(replies[: len(batch)]))
+    evidence, summaries = stop.value.value
+    assert len(evidence.notes) == 2
+    assert "No connection." in evidence.notes[0]
+    assert len(summaries) == len(batch) - 2
+    assert [summary.text for summary in summaries[1:]] == [f"Summary {n}." for n in range(3, len(batch))]
+    source = sum(len(passage["text"]) for passage in batch[2].variables["passages"])
+    assert len(summaries[0].text) < source
+    read = {leaf for low, high in evidence.read for leaf in range(low, high)}
+    assert 0 < len(read) < len(tree.leaves)
+    assert all(summary.title for summary in summaries)

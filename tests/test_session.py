@@ -283,7 +283,7 @@ class TestAnyCourse:
         shares=st.booleans(),
         stops=st.integers(0, 9),
     )
-    @settings(max_examples=80)
+    @settings(max_examples=60)
     def test_the_books_close(self, *, batches, outcomes, total, calls, ends, shares, stops):
         """Whatever comes of calls, and wherever the run ends or is stopped: each is closed once, in both accounts."""
         shared = Account(Budget(2_000)) if shares else None

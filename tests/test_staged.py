@@ -471,7 +471,7 @@ class TestAnyRun:
         calls=st.none() | st.integers(1, 5),
         way=st.sampled_from(["auto", "staged"]),
     )
-    @settings(max_examples=40)
+    @settings(max_examples=25)
     def test_it_is_sound_and_the_same_again(self, *, replies, question, document, total, rounds, calls, way):
         """Any replies in any order within any caps: all that is promised holds, and threads and tasks agree."""
         budget, runs = Budget(total, max_calls=calls), []
