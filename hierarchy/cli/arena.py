@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hierarchy.evaluation.report import Row
     from hierarchy.evaluation.sets import EvaluationSet
 
-__all__ = ["compare", "cost", "report", "show_notes", "show_rows"]
+__all__ = ["compare", "cost", "limit_option", "parsed_budgets", "report", "show_notes", "show_rows"]
 
 # What is the case nowhere needs no column.
 _EXCEPTIONS = {"over budget": "0", "missing": "0", "groups %": "–", "files %": "–"}
@@ -30,7 +30,24 @@ _EXCEPTIONS = {"over budget": "0", "missing": "0", "groups %": "–", "files %":
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 _split_option = click.option("--split", help="Only the questions of this split, such as dev.")
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only so many questions, drawn by their ids: the same ones each time.",
+)
 _markdown_option = click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
+
+
+def parsed_budgets(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    """Budgets in a row, as people write them."""
+    from hierarchy.budget import Budget
+
+    try:
+        return tuple(Budget.parse(part).total_tokens for part in value.split(","))
+    except InputError as error:
+        message = f"{error.message} Write them as 1000,2000,4000 or 1k,2k,4k."
+        raise click.BadParameter(message, ctx=ctx, param=param) from error
 
 
 @click.command(
@@ -45,6 +62,7 @@ Examples:
 @click.argument("base", metavar="B.jsonl", type=_file)
 @click.option("--set", "folder", metavar="DIR", type=_folder, help="The set; the one on record beside A by default.")
 @_split_option
+@limit_option
 @click.option(
     "--figure",
     type=click.Choice(("answerable", "coverage", "groups", "files")),
@@ -53,7 +71,9 @@ Examples:
     help="What to compare.",
 )
 @_markdown_option
-def compare(file: Path, base: Path, folder: Path | None, split: str | None, figure: str, markdown: bool) -> int:
+def compare(
+    file: Path, base: Path, *, folder: Path | None, split: str | None, limit: int | None, figure: str, markdown: bool
+) -> int:
     """Compare the predictions in A with those in B, budget by budget.
 
     Systems of the same name are held against each other; if the files share none, each in A against each in B. The
@@ -65,7 +85,7 @@ def compare(file: Path, base: Path, folder: Path | None, split: str | None, figu
     from hierarchy.evaluation.predictions import read_predictions
     from hierarchy.evaluation.sets import load_set
 
-    dataset = load_set(folder or _recorded_set(file, base), split)
+    dataset = load_set(folder or _recorded_set(file, base), split, limit)
     ours, theirs = (score(dataset, read_predictions(path)) for path in (file, base))
     pairs = _pairs(ours, theirs, (file, base))
     if any(board.mean(budget, figure) is None for pair in pairs for board in pair for budget in board.budgets[:1]):
@@ -89,18 +109,28 @@ Examples:
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=_folder)
 @click.option("--predictions", "files", type=_file, multiple=True, required=True, help="May be given several times.")
 @_split_option
+@limit_option
 @click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), required=True, help="Markdown.")
 @click.option("--figures", "images", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="For SVGs.")
 def report(
-    folders: tuple[Path, ...], files: tuple[Path, ...], split: str | None, out: Path, images: Path | None
+    folders: tuple[Path, ...],
+    files: tuple[Path, ...],
+    *,
+    split: str | None,
+    limit: int | None,
+    out: Path,
+    images: Path | None,
 ) -> int:
-    """Write what was found on the sets in DIR... as Markdown: curves, comparisons, tokens to evidence, costs."""
+    """Write what was found on the sets in DIR... as Markdown: curves, comparisons, tokens to evidence, answers, costs.
+
+    Give the --limit that a run was given; without it, what wasn't asked counts as not found.
+    """
     from hierarchy.evaluation import curves, findings
     from hierarchy.evaluation.sets import load_set
 
     if images:
         curves.check_drawing()
-    found = findings.find([load_set(folder, split) for folder in folders], files)
+    found = findings.find([load_set(folder, split, limit) for folder in folders], files)
     drawn = _draw(found, images) if images else {}
     links = {key: Path(os.path.relpath(path, out.parent)).as_posix() for key, path in drawn.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -152,8 +182,9 @@ def show_rows(header: Row, rows: Sequence[Row], *, markdown: bool) -> None:
 def show_notes(dataset: EvaluationSet, systems: Iterable[str]) -> None:
     """Tell what is odd about a set, and whether a system has seen it before."""
     from hierarchy.evaluation.ours import fitting_notes
+    from hierarchy.evaluation.predictions import reader_of
 
-    for note in (*fitting_notes(dataset.name, dict.fromkeys(systems)), *dataset.notes):
+    for note in (*fitting_notes(dataset.name, dict.fromkeys(map(reader_of, systems))), *dataset.notes):
         console.show_note(f"Note: {note}")
 
 

@@ -1,4 +1,4 @@
-"""The commands `eval run` and `eval score`; the others below `eval` are in `arena`."""
+"""The commands `eval run` and `eval score`; the others below `eval` are in `arena`, `answering`, `fit` and `gym`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hierarchy.cli import console
-from hierarchy.cli.arena import compare, cost, report, show_notes, show_rows
+from hierarchy.cli.answering import answer
+from hierarchy.cli.arena import compare, cost, limit_option, parsed_budgets, report, show_notes, show_rows
 from hierarchy.cli.exits import Exit
 from hierarchy.cli.fit import fit
 from hierarchy.cli.gym import gym
@@ -32,16 +33,6 @@ SYSTEM_NAMES = tuple(
 )
 
 
-def _parsed_budgets(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
-    from hierarchy.budget import Budget
-
-    try:
-        return tuple(Budget.parse(part).total_tokens for part in value.split(","))
-    except InputError as error:
-        message = f"{error.message} Write them as 1000,2000,4000 or 1k,2k,4k."
-        raise click.BadParameter(message, ctx=ctx, param=param) from error
-
-
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 split_option = click.option("--split", help="Only the questions of this split, such as dev.")
 
@@ -53,6 +44,7 @@ split_option = click.option("--split", help="Only the questions of this split, s
 Examples:
   hierarchy eval run my-set --budgets 1k,2k,4k --out predictions.jsonl
   hierarchy eval score my-set predictions.jsonl
+  hierarchy eval answer my-set --model openai/gpt-5-mini --budgets 4k --out answers.jsonl
   hierarchy eval compare ours.jsonl theirs.jsonl
   hierarchy eval report my-set --predictions predictions.jsonl --out report.md
   hierarchy eval cost 10-K.pdf
@@ -76,7 +68,7 @@ Examples:
 """,
 )
 @folder_argument
-@click.option("--budgets", metavar="N,N,...", callback=_parsed_budgets, required=True, help="In tokens.")
+@click.option("--budgets", metavar="N,N,...", callback=parsed_budgets, required=True, help="In tokens.")
 @split_option
 @click.option(
     "--system",
@@ -162,21 +154,32 @@ Examples:
 @folder_argument
 @click.argument("files", nargs=-1, required=True, metavar="PREDICTIONS...", type=click.Path(path_type=Path))
 @split_option
+@limit_option
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
-def score(folder: Path, files: tuple[Path, ...], split: str | None, markdown: bool) -> int:
-    """Judge PREDICTIONS against the evidence of the set in DIR: per system and budget, with 95 % intervals."""
-    from hierarchy.evaluation import figures
+def score(folder: Path, files: tuple[Path, ...], *, split: str | None, limit: int | None, markdown: bool) -> int:
+    """Judge PREDICTIONS against the evidence of the set in DIR: per system and budget, with 95 % intervals.
+
+    Where they hold answers, these are judged too, and what they took is told. Give the --limit that the run was given;
+    without it, what wasn't asked counts as not found.
+    """
+    from hierarchy.evaluation import answers, bills, figures
     from hierarchy.evaluation import report as tables
     from hierarchy.evaluation.predictions import read_predictions
     from hierarchy.evaluation.sets import load_set
 
-    dataset = load_set(folder, split)
+    dataset = load_set(folder, split, limit)
     wanted = {case.id for case in dataset.cases}
     predictions: list[Prediction] = [one for file in files for one in read_predictions(file) if one.id in wanted]
     if not predictions:
         raise InputError("None of the predictions is about a question of this set and split.", "Check DIR and --split.")
-    rows = tables.rows(figures.score(dataset, predictions))
-    show_rows(tables.HEADER, rows, markdown=markdown)
+    shown = [
+        (tables.HEADER, *tables.rows(figures.score(dataset, predictions))),
+        tables.answer_rows(answers.answer_figures(dataset, predictions)),
+        tables.bill_rows(bills.bill_figures(dataset, predictions)),
+    ]
+    for number, (header, *rows) in enumerate(table for table in shown if len(table) > 1):
+        click.echo("\n" if number else "", nl=False)
+        show_rows(header, rows, markdown=markdown)
     show_notes(dataset, [prediction.system for prediction in predictions])
     return Exit.DONE
 
@@ -210,5 +213,5 @@ def _summary(done: Run) -> str:
     return f"{done.written:,} predictions written to {done.out}{kept}; {done.timings.total_s:,.1f} s of CPU."
 
 
-for command in (compare, report, cost, fit, gym):
+for command in (answer, compare, report, cost, fit, gym):
     evaluate.add_command(command)

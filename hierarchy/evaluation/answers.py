@@ -52,6 +52,7 @@ class AnswerFigures:
         choice: Share right among multiple-choice cases.
         abstained_unanswerable: Share of abstentions where the document holds no answer; right.
         abstained_answerable: The same where it does; wrong.
+        abstained_rightly: Share of right ones among all abstentions.
         auroc: How well `confidence` tells cases with an answer from those without: 0.5 is chance.
     """
 
@@ -62,6 +63,7 @@ class AnswerFigures:
     choice: float | None
     abstained_unanswerable: float | None
     abstained_answerable: float | None
+    abstained_rightly: float | None
     auroc: float | None
 
 
@@ -182,6 +184,7 @@ def _figures(cases: Sequence[Case], rows: Mapping[str, Prediction]) -> AnswerFig
         choice=mean(lambda said, case: choice_match(said, case.answer or "", case.choices)),
         abstained_unanswerable=_abstained(cases, rows, answerable=False),
         abstained_answerable=_abstained(cases, rows, answerable=True),
+        abstained_rightly=_mean([float(case.answer is None) for case, row in _rows(cases, rows) if row.abstain]),
         auroc=auroc([confidence for confidence, _ in sure], [answerable for _, answerable in sure]),
     )
 

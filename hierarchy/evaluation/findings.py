@@ -1,9 +1,10 @@
 """What runs found, as a Markdown document: per set curves, duels, tokens to evidence, answers, and what it all cost.
 
-**It holds no dates**: equal predictions and records give an equal document. The first system predicted is the one
-that the others are held against.
+**It holds no dates**: equal predictions and records give an equal document, watt-hours where the same ecologits is
+installed. The first system predicted is the one that the others are held against.
 
-Owns the order of the document. Arithmetic is in `figures`, `answers` and `timings`; tables are laid out by `report`.
+Owns the order of the document. Arithmetic is in `figures`, `answers`, `bills` and `timings`; tables are laid out by
+`report`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hierarchy.energy import estimator
 from hierarchy.errors import InputError
 from hierarchy.evaluation.answers import AnswerFigures, answer_figures
+from hierarchy.evaluation.bills import BillFigures, bill_figures
 from hierarchy.evaluation.figures import LEAST_DOCUMENTS, Scoreboard, score
 from hierarchy.evaluation.ours import fitting_notes
-from hierarchy.evaluation.predictions import Prediction, read_predictions
-from hierarchy.evaluation.report import Row, all_budgets, duel_rows, markdown, matrix, name
+from hierarchy.evaluation.predictions import Prediction, read_predictions, reader_of
+from hierarchy.evaluation.report import Row, all_budgets, answer_rows, bill_rows, duel_rows, markdown, matrix, name
 from hierarchy.evaluation.sets import EvaluationSet
 from hierarchy.evaluation.timings import Record, Timings, read_record
 
@@ -43,6 +46,7 @@ class Findings:
         dataset: The set.
         boards: Scores by system, in order of appearance.
         answers: By system and budget, where systems answered.
+        bills: What that took.
         timings: What the runs cost, as far as it is on record.
         records: The records themselves.
         notes: What the reader should know, one sentence each.
@@ -51,13 +55,15 @@ class Findings:
     dataset: EvaluationSet
     boards: tuple[Scoreboard, ...]
     answers: Mapping[str, Mapping[int, AnswerFigures]] = field(default_factory=dict)
+    bills: Mapping[str, Mapping[int, BillFigures]] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)
     records: tuple[Record, ...] = ()
     notes: tuple[str, ...] = ()
 
     def with_figure(self, figure: str) -> tuple[Scoreboard, ...]:
         """The systems for which the set has a figure."""
-        return tuple(board for board in self.boards if board.mean(board.budgets[-1], figure) is not None)
+        boards = (board for board in self.boards if board.budgets)  # none where no case has evidence
+        return tuple(board for board in boards if board.mean(board.budgets[-1], figure) is not None)
 
 
 def find(datasets: Sequence[EvaluationSet], files: Sequence[Path]) -> tuple[Findings, ...]:
@@ -93,10 +99,11 @@ def _findings(dataset: EvaluationSet, files: Mapping[Path, Sequence[Prediction]]
         dataset=dataset,
         boards=boards,
         answers=answer_figures(dataset, predictions),
+        bills=bill_figures(dataset, predictions),
         timings=timings,
         records=tuple(records),
         notes=(
-            *fitting_notes(dataset.name, [board.system for board in boards]),
+            *fitting_notes(dataset.name, dict.fromkeys(reader_of(board.system) for board in boards)),
             *dataset.notes,
             *([f"{twice:,} predictions were made twice; the later count."] if twice else []),
         ),
@@ -134,7 +141,9 @@ def _set(found: Findings, images: Mapping[tuple[str, str], str]) -> list[str]:
         )
         parts += ["### Tokens to evidence", lead, _table(rows)]
     if found.answers:
-        parts += ["### Answers", _table(_answer_rows(found.answers))]
+        parts += ["### Answers", _table(answer_rows(found.answers))]
+    if found.bills:
+        parts += ["### What an answer takes", *_bills(found.bills)]
     parts += ["### Cost", *_cost(found), _overruns(boards)]
     return parts
 
@@ -153,25 +162,14 @@ def _tokens_rows(boards: Sequence[Scoreboard]) -> tuple[Row, ...]:
     return (("system", "median", "90th percentile"), *known) if known else ()
 
 
-def _answer_rows(answers: Mapping[str, Mapping[int, AnswerFigures]]) -> tuple[Row, ...]:
-    header = (
-        "system", "budget", "exact %", "numeric %", "choice %", "token F1 %", "abstained, no answer %",
-        "abstained, answer %", "AUROC",
-    )  # fmt: skip
-    return (
-        header,
-        *(
-            (
-                system or "–",
-                f"{budget:,}",
-                *map(_percent, (row.exact, row.numeric, row.choice, row.f1)),
-                *map(_percent, (row.abstained_unanswerable, row.abstained_answerable)),
-                "–" if row.auroc is None else f"{row.auroc:.2f}",
-            )
-            for system, budgets in answers.items()
-            for budget, row in budgets.items()
-        ),
-    )
+def _bills(bills: Mapping[str, Mapping[int, BillFigures]]) -> list[str]:
+    lead = "Mean and median per question over all calls, retries included; replies of earlier runs at what they cost."
+    if any(row.wh for budgets in bills.values() for row in budgets.values()):
+        lead += (
+            f" Watt-hours are an estimate by {estimator()} from the tokens written, as a range of the mean: reading "
+            "prompts isn't in it, and nothing was measured."
+        )
+    return [lead, _table(bill_rows(bills))]
 
 
 def _cost(found: Findings) -> list[str]:

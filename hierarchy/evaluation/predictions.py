@@ -1,7 +1,8 @@
 """What a system predicts: the evidence it would read, in order of preference, and the JSONL file that holds it.
 
 One line is one question at one budget, in the format of the reference scorer: `{"id", "budget", "spans"}`, and
-`"system"` beside them, so that several systems fit one file. Optional are `"abstain"`, `"answer"` and `"confidence"`.
+`"system"` beside them, so that several systems fit one file. Optional are `"abstain"`, `"answer"` and `"confidence"`,
+and where a model answered what it was billed (`Bill`), or why there is no answer.
 
 Owns the spans and the file. Doesn't know how spans are found (`baselines`, `ours`) or judged (`metrics`).
 """
@@ -14,14 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hierarchy.budget import NOTHING, Usage
 from hierarchy.errors import InputError
 
 __all__ = [
+    "Bill",
     "EvidenceSpan",
     "PageSpan",
     "Prediction",
     "TextSpan",
     "read_predictions",
+    "reader_of",
     "scan_predictions",
     "span_from_json",
     "to_line",
@@ -70,6 +74,27 @@ EvidenceSpan = TextSpan | PageSpan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """What one answer took.
+
+    Attributes:
+        usage: All calls; **replies of earlier runs at what they had cost**, so that a store makes no answer cheaper.
+        by_stage: The same by stage of the work; adds up to `usage`.
+        recalled: How much of it such replies had cost: nothing was paid for it this time.
+        seconds: From question to answer; it says nothing where replies were there already.
+        model: Who answered.
+        summary_model: Who routed, summarised and read branches; empty if `model` did.
+    """
+
+    usage: Usage
+    by_stage: tuple[tuple[str, Usage], ...] = ()
+    recalled: Usage = NOTHING
+    seconds: float | None = None
+    model: str = ""
+    summary_model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """What one system reads for one question at one budget.
 
@@ -81,6 +106,9 @@ class Prediction:
         abstain: Whether the system says that the document doesn't answer; None where it wasn't asked.
         answer: The answer, if the system gives one.
         confidence: How sure the system is that the document answers, if it says; any scale, larger is surer.
+        partial: Whether something went wrong on the way to the answer.
+        error: Why there is no answer; empty where there is one, or none was asked for.
+        bill: What the answer took; None where no model was asked.
     """
 
     id: str
@@ -90,6 +118,9 @@ class Prediction:
     abstain: bool | None = None
     answer: str | None = None
     confidence: float | None = None
+    partial: bool = False
+    error: str = ""
+    bill: Bill | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -107,6 +138,16 @@ def span_from_json(record: Mapping[str, Any]) -> EvidenceSpan:
         return PageSpan(page=int(record["page"]), text=str(record["text"]))
     file = record.get("file")
     return TextSpan(start=int(record["start"]), end=int(record["end"]), file=None if file is None else str(file))
+
+
+def reader_of(system: str) -> str:
+    """Who chose what a system reads: what stands before the model that answers.
+
+    Example:
+        >>> reader_of("hierarchy+openai/gpt-5-mini"), reader_of("bm25")
+        ('hierarchy', 'bm25')
+    """
+    return system.partition("+")[0]
 
 
 def to_line(prediction: Prediction) -> str:
@@ -127,6 +168,10 @@ def to_line(prediction: Prediction) -> str:
         record["answer"] = prediction.answer
     if prediction.confidence is not None:
         record["confidence"] = prediction.confidence
+    record |= {"partial": True} if prediction.partial else {}
+    record |= {"error": prediction.error} if prediction.error else {}
+    if prediction.bill is not None:
+        record |= _bill_to_json(prediction.bill)
     # Non-ASCII stays escaped, so that a lone surrogate in a PDF's text can't make the file unreadable.
     return json.dumps(record) + "\n"
 
@@ -187,4 +232,42 @@ def _prediction(record: Mapping[str, Any]) -> Prediction:
         abstain=None if abstain is None else bool(abstain),
         answer=None if answer is None else str(answer),
         confidence=None if confidence is None else float(confidence),
+        partial=bool(record.get("partial")),
+        error=str(record.get("error", "")),
+        bill=_bill(record) if "usage" in record else None,
+    )
+
+
+def _bill_to_json(bill: Bill) -> dict[str, Any]:
+    by_stage = {stage: _usage_to_json(usage) for stage, usage in bill.by_stage}
+    record: dict[str, Any] = {"usage": {**_usage_to_json(bill.usage), "by_stage": by_stage}}
+    record |= {"recalled": _usage_to_json(bill.recalled)} if bill.recalled != NOTHING else {}
+    record |= {"seconds": bill.seconds} if bill.seconds is not None else {}
+    return record | {name: value for name in ("model", "summary_model") if (value := getattr(bill, name))}
+
+
+def _bill(record: Mapping[str, Any]) -> Bill:
+    seconds, recalled = record.get("seconds"), record.get("recalled")
+    return Bill(
+        usage=_usage(record["usage"]),
+        by_stage=tuple((str(stage), _usage(usage)) for stage, usage in record["usage"].get("by_stage", {}).items()),
+        recalled=NOTHING if recalled is None else _usage(recalled),
+        seconds=None if seconds is None else float(seconds),
+        model=str(record.get("model", "")),
+        summary_model=str(record.get("summary_model", "")),
+    )
+
+
+def _usage_to_json(usage: Usage) -> dict[str, Any]:
+    names = ("input_tokens", "output_tokens", "total_tokens", "calls", "cost_usd")
+    return {name: getattr(usage, name) for name in names}
+
+
+def _usage(record: Mapping[str, Any]) -> Usage:
+    cost = record.get("cost_usd")
+    return Usage(
+        input_tokens=int(record["input_tokens"]),
+        output_tokens=int(record["output_tokens"]),
+        calls=int(record.get("calls", 0)),
+        cost_usd=None if cost is None else float(cost),
     )

@@ -5,11 +5,25 @@ Lays out only; the arithmetic is in `figures`, and nothing here prints.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from hierarchy.evaluation.answers import AnswerFigures
+from hierarchy.evaluation.bills import BillFigures, Spread
 from hierarchy.evaluation.figures import BudgetFigures, Difference, Scoreboard, compare
 
-__all__ = ["HEADER", "Row", "all_budgets", "comparison_rows", "duel_rows", "markdown", "matrix", "name", "rows"]
+__all__ = [
+    "HEADER",
+    "Row",
+    "all_budgets",
+    "answer_rows",
+    "bill_rows",
+    "comparison_rows",
+    "duel_rows",
+    "markdown",
+    "matrix",
+    "name",
+    "rows",
+]
 
 Row = tuple[str, ...]
 """The cells of a line, as text."""
@@ -61,6 +75,54 @@ def duel_rows(board: Scoreboard, others: Sequence[Scoreboard], figure: str = "an
     return tuple(rows_)
 
 
+def answer_rows(answers: Mapping[str, Mapping[int, AnswerFigures]]) -> tuple[Row, ...]:
+    """A header, then per system and budget how right its answers are, and its silence."""
+    header = (
+        "system", "budget", "exact %", "numeric %", "choice %", "token F1 %", "abstained, no answer %",
+        "abstained, answer %", "abstained rightly %", "AUROC",
+    )  # fmt: skip
+    return (
+        header,
+        *(
+            (
+                system or "–",
+                f"{budget:,}",
+                *map(_percent, (row.exact, row.numeric, row.choice, row.f1)),
+                *map(_percent, (row.abstained_unanswerable, row.abstained_answerable, row.abstained_rightly)),
+                "–" if row.auroc is None else f"{row.auroc:.2f}",
+            )
+            for system, budgets in answers.items()
+            for budget, row in budgets.items()
+        ),
+    )
+
+
+def bill_rows(bills: Mapping[str, Mapping[int, BillFigures]]) -> tuple[Row, ...]:
+    """A header, then per system and budget what a question takes: mean and median, and what went wrong."""
+    header = (
+        "system", "budget", "questions", "tokens", "median", "calls", "USD", "median", "seconds", "median", "Wh",
+        "overruns", "partial", "failed",
+    )  # fmt: skip
+    return (
+        header,
+        *(
+            (
+                system or "–",
+                f"{budget:,}",
+                f"{row.questions:,}",
+                *_spread(row.tokens, 0),
+                _spread(row.calls, 1)[0],
+                *_spread(row.cost_usd, 4),
+                *_spread(row.seconds, 1),
+                "–" if row.wh is None else f"{row.wh[0]:.2g}–{row.wh[1]:.2g}",
+                *(f"{number:,}" for number in (row.overruns, row.partial, row.failed)),
+            )
+            for system, budgets in bills.items()
+            for budget, row in budgets.items()
+        ),
+    )
+
+
 def markdown(header: Row, body: Sequence[Row]) -> str:
     """A table in Markdown, line feed at the end.
 
@@ -103,6 +165,10 @@ def _ahead(difference: Difference | None) -> str:
         return "–"
     verdict = f"**{_points(difference.mean)}**" if difference.decided else _undecided(difference)
     return f"{verdict} {_interval(difference)}"
+
+
+def _spread(spread: Spread | None, digits: int) -> tuple[str, str]:
+    return ("–", "–") if spread is None else (f"{spread.mean:,.{digits}f}", f"{spread.median:,.{digits}f}")
 
 
 def _undecided(difference: Difference) -> str:

@@ -22,7 +22,7 @@ from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.evaluation.systems import systems_named
 from hierarchy.evaluation.timings import Timing, Timings, add_record, cpu_s
 
-__all__ = ["Progress", "Run", "run"]
+__all__ = ["Progress", "Run", "resume", "run"]
 
 Progress = Callable[[int, int, str], None]
 """Called with predictions done, predictions in all, and the document at hand."""
@@ -103,7 +103,8 @@ def run(
     if not budgets or min(budgets) < 1:
         raise InputError(f"Budgets {tuple(budgets)} can't be kept.", "Give at least one, each of a token or more.")
     out = Path(out)
-    kept, notes = _resume(out)
+    there, notes = resume(out)
+    kept = frozenset(prediction.key for prediction in there)
     todo = _jobs(dataset.only(split), made, tuple(sorted(set(budgets))), kept)
     total = sum(len(job.cases) * len(job.budgets) * len(made) for job in todo)
     pending = sum(1 for job in todo for _key in job.pending())
@@ -130,11 +131,18 @@ def run(
     )
 
 
-def _resume(out: Path) -> tuple[frozenset[_Key], tuple[str, ...]]:
-    """What the file holds already; leaves it ready to be appended to."""
+def resume(out: Path) -> tuple[tuple[Prediction, ...], tuple[str, ...]]:
+    """Make a file ready to be appended to.
+
+    Returns:
+        What it holds already, and what the user should know of it.
+
+    Raises:
+        InputError: A line before the last isn't a prediction.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     if not out.exists():
-        return frozenset(), ()
+        return (), ()
     predictions, torn = scan_predictions(out)
     notes: tuple[str, ...] = ()
     with out.open("r+b") as file:
@@ -146,7 +154,7 @@ def _resume(out: Path) -> tuple[frozenset[_Key], tuple[str, ...]]:
             file.seek(size - 1)
             if file.read(1) != b"\n":  # killed between a whole line and its line feed
                 file.write(b"\n")
-    return frozenset(prediction.key for prediction in predictions), notes
+    return predictions, notes
 
 
 def _jobs(

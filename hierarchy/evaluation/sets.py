@@ -10,6 +10,7 @@ Owns the reading and its checks. Doesn't know systems or figures; those are in `
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -102,13 +103,25 @@ class EvaluationSet:
             return self
         return replace(self, cases=tuple(case for case in self.cases if case.split in (None, split)))
 
+    def sample(self, limit: int | None) -> EvaluationSet:
+        """So many of the cases, drawn by their ids alone, in the set's order; all of them for None.
 
-def load_set(folder: Path | str, split: str | None = None) -> EvaluationSet:
+        **A smaller sample is part of a larger one**, whatever machine draws it.
+        """
+        if limit is None or limit >= len(self.cases):
+            return self
+        drawn = sorted(self.cases, key=lambda case: hashlib.blake2b(case.id.encode(), digest_size=8).digest())
+        ids = {case.id for case in drawn[:limit]}
+        return replace(self, cases=tuple(case for case in self.cases if case.id in ids))
+
+
+def load_set(folder: Path | str, split: str | None = None, limit: int | None = None) -> EvaluationSet:
     """Read a set and check that its evidence can stand where it says.
 
     Args:
         folder: The set's folder.
         split: Keep the cases of this split, and those that name none; None keeps all.
+        limit: Keep so many of these, as `EvaluationSet.sample` draws them; None keeps all.
 
     Raises:
         InputError: No `cases.jsonl`; a line that isn't a case, with its number; two cases of one id; a document that
@@ -133,6 +146,7 @@ def load_set(folder: Path | str, split: str | None = None) -> EvaluationSet:
     dataset = EvaluationSet(folder=folder, cases=tuple(cases.values())).only(split)
     if not dataset.cases:
         raise InputError(f"{path} holds no case of split {split!r}.", "Leave the split out to take all cases.")
+    dataset = dataset.sample(limit)
     return replace(dataset, notes=_checked(dataset))
 
 
