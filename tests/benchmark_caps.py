@@ -124,7 +124,7 @@ class Scripted:
             steps = (_ASK,) if self.hoards else (_PROBE, _ASK, _SUBMIT_REPLIES)
         code = steps[min(turn, len(steps) - 1)]
         words = f"set({' '.join(sorted(_words(self.question)))!r}.split())"
-        values = {"WORDS": words, "QUESTION": self.question, "QUERY": _QUERY.get(program, "")}
+        values = {"WORDS": words, "QUESTION": json.dumps(self.question)[1:-1], "QUERY": _QUERY.get(program, "")}
         for name, value in values.items():
             code = code.replace(name, value)
         return f"```repl\n{code}\n```"
@@ -407,9 +407,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.pop("OPENAI_API_KEY", None)
     tools = installed(tool for tool in TOOLS if not (options.uncapped and tool is OURS))
     tasks = workload(None, QUESTIONS[::5]) if options.uncapped else workload(options.cap)
-    print(
-        f"{versions(tools)}\n{len(tasks)} questions, {'no cap' if options.uncapped else f'cap {options.cap:,} tokens'}"
-    )
+    cap = "no cap" if options.uncapped else f"a cap of {options.cap:,} tokens"
+    print(f"{versions(tools)}\n{len(tasks)} questions, {cap}")
     for hoards in (True,) if options.uncapped else (False, True):
         runs = []
         for tool in tools:
