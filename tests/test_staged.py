@@ -341,7 +341,7 @@ class TestAllOfIt:
         number = dict(first.by_stage)["refine"].calls
         gate = threading.Barrier(number, timeout=20)
         answer, model = asked({"refine": refined, "compose": said("Aarav Iyer", [HELM])}, question, 12_000)
-        assert model.stages_asked == ["refine"] * number + ["compose"]
+        assert [stage for stage in model.stages_asked if stage != "route"] == ["refine"] * number + ["compose"]
         assert number > 2
         assert not answer.partial
 
@@ -445,7 +445,8 @@ def is_staged_soundly(answer, model):
     assert len(distinct) <= plan.rounds
     assert len(model.requests) == answer.usage.calls
     assert model.stages_asked.count("route") <= 1
-    assert len(answer.trace.of(Missed)) == sum(prompt.count("You missed: ") > 0 for prompt in distinct)
+    # What is missing may be told of and not asked about, where a repair took the last call.
+    assert len(answer.trace.of(Missed)) >= sum("You missed: " in prompt for prompt in distinct)
     for request in rounds:
         assert len(texts(request)) >= 1
         if request.stage == "follow_up":
