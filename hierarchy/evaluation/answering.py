@@ -42,6 +42,7 @@ Progress = Callable[[int, int, str], None]
 _SEVERAL = 3
 """So many questions that a provider turns away one after the other are a provider that is gone."""
 
+_SHOWN_ERRORS = 3
 _UNCAPPED_TOKENS = 10**15
 
 
@@ -394,8 +395,11 @@ class _Desk:
             )
 
     def notes(self) -> tuple[str, ...]:
-        """What went wrong, each error once."""
-        return tuple(f"{times:,} times no answer: {error}" for error, times in self._errors.most_common())
+        """What went wrong, the most frequent errors once each."""
+        shown = self._errors.most_common(_SHOWN_ERRORS)
+        others = self._errors.total() - sum(times for _, times in shown)
+        told = tuple(f"{times:,} times no answer: {error}" for error, times in shown)
+        return (*told, f"{others:,} times for other reasons, which stand in the file.") if others else told
 
     # -- one question --------------------------------------------------------------------------------------------------
 

@@ -185,7 +185,8 @@ def _cost(found: Findings) -> list[str]:
         if timing.questions and system in {board.system for board in found.boards}
     ]
     if not rows:
-        return ["No run is on record, so that there are no timings."]
+        lack = "No run that reads without a model" if found.records else "No run"
+        return [f"{lack} is on record, so that there are no timings.", *_versions(found.records)]
     spread = " / ".join(map(str, QUESTIONS_PER_DOCUMENT))
     header = ("system", "index tokens", "document, ms", *(f"question at {n}, ms" for n in QUESTIONS_PER_DOCUMENT))
     load = _ms(timings.load_s / max(1, timings.documents))

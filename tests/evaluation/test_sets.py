@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
@@ -10,7 +11,7 @@ from reportlab.pdfgen.canvas import Canvas
 from hierarchy.errors import InputError
 from hierarchy.evaluation.metrics import PdfSource, TextSource, read_source
 from hierarchy.evaluation.predictions import PageSpan, TextSpan
-from hierarchy.evaluation.sets import Case, document_texts, load_document, load_set, pdf_page_texts
+from hierarchy.evaluation.sets import Case, EvaluationSet, document_texts, load_document, load_set, pdf_page_texts
 
 
 def write_set(folder, cases, texts=()):
@@ -159,3 +160,17 @@ def test_evidence_that_reads_otherwise_is_noted(tmp_path):
     evidence = [{"start": 0, "end": 3, "text": "Two"}]
     dataset = load_set(write_set(tmp_path, [{"evidence": evidence}], {"docs/d.txt": "One two"}))
     assert dataset.notes == ("1 cases quote evidence that doesn't read so at its characters: c0.",)
+
+
+def test_a_sample_is_drawn_by_ids_and_grows(tmp_path):
+    """In the set's order, the same whatever the order of the file, and a smaller one is part of a larger one."""
+    cases = tuple(Case(id=f"case {number}", doc_id="d", question="?") for number in range(40))
+    whole = EvaluationSet(folder=tmp_path, cases=cases)
+    samples = [whole.sample(limit).cases for limit in range(1, 41)]
+    assert [len(sample) for sample in samples] == list(range(1, 41))
+    for small, large in pairwise(samples):
+        assert [case for case in large if case in small] == list(small)
+    turned = EvaluationSet(folder=tmp_path, cases=cases[::-1]).sample(7).cases
+    assert turned[::-1] == samples[6]
+    assert whole.sample(None) is whole.sample(99) is whole
+    assert [case.id for case in samples[6]] != [f"case {number}" for number in range(7)]
