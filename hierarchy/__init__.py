@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hierarchy.account import Account
     from hierarchy.answer import Answer, Citation, Receipt, Unread
     from hierarchy.budget import Budget, Usage
     from hierarchy.document import Document
     from hierarchy.engine import Reasoner, aask, ask, astream, context, outline, quote, stream
     from hierarchy.errors import BudgetTooSmall, HierarchyError, InputError
     from hierarchy.flow import Context
-    from hierarchy.ledger import Account
     from hierarchy.loaders import load
     from hierarchy.quoting import Quote
     from hierarchy.trace import Trace
@@ -64,7 +64,7 @@ _HOMES = {
     "engine": ("Reasoner", "aask", "ask", "astream", "context", "outline", "quote", "stream"),
     "errors": ("BudgetTooSmall", "HierarchyError", "InputError"),
     "flow": ("Context",),
-    "ledger": ("Account",),
+    "account": ("Account",),
     "loaders": ("load",),
     "quoting": ("Quote",),
     "trace": ("Trace",),

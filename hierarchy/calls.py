@@ -129,6 +129,7 @@ class Outcome:
         retry_after_s: After how many seconds the call may be tried again: 0 where the provider named no time; None
             where trying again makes no sense.
         unbilled: Whether it is certain that nothing was billed: the provider wasn't reached, or turned the call away.
+        unsent: Whether the call wasn't even made: it was still waiting when nobody waited for it any more.
     """
 
     text: str = ""
@@ -137,6 +138,7 @@ class Outcome:
     cached: bool = False
     retry_after_s: float | None = None
     unbilled: bool = False
+    unsent: bool = False
 
 
 Steps = Generator[tuple[Request, ...], tuple[Outcome, ...], T]

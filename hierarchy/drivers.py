@@ -18,7 +18,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from hierarchy.calls import Outcome, T
-from hierarchy.session import Call, Session, Work
+from hierarchy.journal import Call
+from hierarchy.session import Session, Work
 
 __all__ = ["Places", "drive", "drive_async"]
 
@@ -88,7 +89,7 @@ def _completed(
                 return (_made(call),)
         except KeyboardInterrupt:
             _stop(session)
-            return (session.late(),)
+            return (session.late(sent=call.sent),)
     futures: list[Future[Outcome]] = []
     try:
         try:
@@ -101,8 +102,9 @@ def _completed(
         for future in futures:
             if future in done and future.exception():
                 future.result()
-        results = (future.result() if future in done else session.late() for future in futures)
-        return (*results, *(session.late() for _ in calls[len(futures) :]))
+        # A call that can still be cancelled has no thread yet that makes it.
+        results = [future.result() if future in done else session.late(sent=not future.cancel()) for future in futures]
+        return (*results, *(session.late(sent=False) for _ in calls[len(futures) :]))
     finally:
         for future in futures:
             future.cancel()
@@ -160,6 +162,7 @@ def _waited(seconds: float, stop: threading.Event | None) -> bool:
 
 
 def _made(call: Call) -> Outcome:
+    call.sent = True
     return call.keep(call.model.complete(call.request, **_listening(call)))
 
 
@@ -192,7 +195,10 @@ async def _acompleted(
         for task in tasks:
             if task in done and (task.cancelled() or task.exception()):
                 task.result()
-        return tuple(task.result() if task in done else session.late() for task in tasks)
+        return tuple(
+            task.result() if task in done else session.late(sent=call.sent)
+            for call, task in zip(calls, tasks, strict=True)
+        )
     finally:
         for task in tasks:
             task.cancel()
@@ -222,6 +228,7 @@ async def _amade(call: Call, places: Places) -> Outcome:
     if call.wait_s > 0:
         await asyncio.sleep(call.wait_s)
     async with places.tasks:
+        call.sent = True
         outcome = await call.model.acomplete(call.request, **_listening(call))
     # In a thread, since it may wait for the disk, and shielded: what was paid for is kept even if nobody waits for it.
     return await asyncio.shield(asyncio.to_thread(call.keep, outcome)) if call.journal else outcome

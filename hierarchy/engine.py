@@ -19,6 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from hierarchy.account import Account
 from hierarchy.allocator import POLICIES, Policy
 from hierarchy.answer import Answer
 from hierarchy.budget import Budget
@@ -27,7 +28,7 @@ from hierarchy.drivers import Places, drive, drive_async
 from hierarchy.errors import InputError
 from hierarchy.events import Event, Said
 from hierarchy.flow import Context, Flow, Strategy, answer_question, gather_context
-from hierarchy.ledger import Account
+from hierarchy.journal import identity_of, margins_of_run
 from hierarchy.margins import Margins
 from hierarchy.models import Model, as_model
 from hierarchy.quoting import Quote, quote_question
@@ -173,7 +174,8 @@ class Reasoner:
             document: As for `outline`.
             question: In plain words.
             budget: Tokens over all calls: `8000`, `"8k"`, `"5%"` of the document, or a `Budget` with further caps.
-            account: An account that several questions draw on together; each keeps its own budget besides.
+            account: An account that several questions draw on together; each keeps its own budget besides, or what the
+                account has left, if that is less.
             on_event: Called with each event of the trace as it happens, in order, in the thread that asks. **If it
                 raises, it isn't called again, nothing more is sent, and its exception ends the question with the books
                 closed**: what was sent is settled, what wasn't is released.
@@ -366,20 +368,27 @@ class Reasoner:
         account: Account | None,
     ) -> tuple[Session, Flow[Answer]]:
         caps = Budget.parse(budget, document_tokens=tree.tokens)
+        if account is not None:
+            caps = account.within(caps)
         journal = self._shelf.journal(self.margins, (self.model.name, self.helper.name))
+        models, strategy = (self.model, self.helper), self.strategy
+        what = (tree.document.key, question, caps, strategy.way, strategy.rounds, strategy.policy_name)
+        run = repr((*what, *map(identity_of, models)))
+        planned = margins_of_run(journal, run, self.margins, models)
         flow = answer_question(
             tree,
             question,
             budget=caps,
             strategy=self.strategy,
-            tariff=tariff_of(self.model, self.margins),
-            helper=tariff_of(self.helper, self.margins),
+            tariff=tariff_of(self.model, planned),
+            helper=tariff_of(self.helper, planned),
         )
         session = Session(
             model=self.model,
             helper=self.helper,
             budget=caps,
             margins=self.margins,
+            planned=planned,
             shared=account,
             journal=journal,
             retries=self.retries,

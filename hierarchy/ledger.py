@@ -9,8 +9,8 @@ any other call::
     ledger = ledger.settle(reservation, usage)                        # or .release(reservation) if it never was sent
 
 Owns the rule that **spent + held never exceeds the budget by more than providers billed beyond reservations**, in
-tokens, calls and USD alike. Doesn't know models, prices or clocks; `Budget.max_seconds` is the engine's to keep. The
-one mutable thing here is `Account`, a lock around a ledger, for calls made at the same time.
+tokens, calls and USD alike. Doesn't know models, prices or clocks; `Budget.max_seconds` is the engine's to keep. For
+calls made at the same time there is a lock around a ledger, `account.Account`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from threading import Lock
 from typing import NamedTuple, TypeVar
 
 from hierarchy.budget import COST_DIGITS, NOTHING, Budget, Usage, is_number
 from hierarchy.errors import BudgetError, BudgetTooSmall, LedgerError
 
-__all__ = ["Account", "Ledger", "Reservation"]
+__all__ = ["Ledger", "Reservation"]
 
 _STEPS: int = 10**COST_DIGITS
 # What stands for "no cap"; larger than any bill, and an integer, so that the arithmetic is one and the same.
@@ -436,71 +435,3 @@ def _less(amount: _Amount, reservations: tuple[Reservation, ...]) -> _Amount:
 def _change(entries: tuple[tuple[str, T], ...], name: str, change: Callable[[T], T]) -> tuple[tuple[str, T], ...]:
     """The entries with the one of that name changed, if it is there."""
     return tuple((other, change(value) if other == name else value) for other, value in entries)
-
-
-class Account:
-    """A ledger that several threads or tasks draw on: each step is atomic, so no token is ever reserved twice.
-
-    Raises what the ledger's own steps raise; a step that raises leaves the account as it was.
-
-    Example:
-        >>> account = Account(Budget(1_000))
-        >>> call = account.reserve("refine", 400, 100)
-        >>> account.settle(call, Usage(input_tokens=400, output_tokens=7, calls=1)).total_tokens
-        407
-        >>> account.ledger.remaining_tokens
-        593
-    """
-
-    def __init__(self, budget: Budget) -> None:
-        self._ledger = Ledger.open(budget)
-        self._lock = Lock()
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger as it is now; a value, which later steps don't change."""
-        return self._ledger
-
-    def keep(self, tokens: int, *, calls: int = 1, cost_usd: float | None = None, share: str = "answer") -> None:
-        """As `Ledger.keep`."""
-        with self._lock:
-            self._ledger = self._ledger.keep(tokens, calls=calls, cost_usd=cost_usd, share=share)
-
-    def unkeep(self, share: str = "answer") -> None:
-        """As `Ledger.unkeep`."""
-        with self._lock:
-            self._ledger = self._ledger.unkeep(share)
-
-    def rekeep(self, tokens: int, *, cost_usd: float | None = None, share: str = "answer") -> None:
-        """As `Ledger.rekeep`."""
-        with self._lock:
-            self._ledger = self._ledger.rekeep(tokens, cost_usd=cost_usd, share=share)
-
-    def reserve(
-        self,
-        stage: str,
-        input_tokens: int,
-        max_output_tokens: int,
-        *,
-        margin: float = 1.0,
-        cost_usd: float | None = None,
-        kept: bool = False,
-        share: str = "answer",
-    ) -> Reservation:
-        """As `Ledger.reserve`."""
-        with self._lock:
-            self._ledger, reservation = self._ledger.reserve(
-                stage, input_tokens, max_output_tokens, margin=margin, cost_usd=cost_usd, kept=kept, share=share
-            )
-        return reservation
-
-    def settle(self, reservation: Reservation, usage: Usage | None) -> Usage:
-        """As `Ledger.settle`; returns what the call was settled at."""
-        with self._lock:
-            self._ledger = self._ledger.settle(reservation, usage)
-        return reservation.billed(usage)
-
-    def release(self, reservation: Reservation, *, attempted: bool = False) -> None:
-        """As `Ledger.release`."""
-        with self._lock:
-            self._ledger = self._ledger.release(reservation, attempted=attempted)

@@ -15,24 +15,25 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Protocol
 
+from hierarchy.account import Account
 from hierarchy.answer import Answer
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.calls import HELPER_STAGES, Outcome, Request, T, Tariff
 from hierarchy.errors import BudgetError, HierarchyError, Interrupted, ModelError, StoreError
 from hierarchy.events import Event, Finished, Kept, Noted, Recalled, Released, Reserved, Retried, Settled, dotted
 from hierarchy.flow import Flow
-from hierarchy.ledger import Account, Reservation
-from hierarchy.margins import LEAST_SHARE, Margins
+from hierarchy.journal import Call, Journal, identity_of, recalled
+from hierarchy.ledger import Reservation
+from hierarchy.margins import Margins
 from hierarchy.models import Model
 from hierarchy.templates import AnswerText
 from hierarchy.trace import Trace
 
-__all__ = ["Call", "Journal", "OnEvent", "Retries", "Session", "Work", "tariff_of"]
+__all__ = ["OnEvent", "Retries", "Session", "Work", "tariff_of"]
 
 OnEvent = Callable[[Event], None]
-Work = Generator[tuple["Call", ...], tuple[Outcome, ...], T]
+Work = Generator[tuple[Call, ...], tuple[Outcome, ...], T]
 """Yields calls to be made at the same time; is sent what came of them, in the same order."""
 
 ANSWERING = frozenset({"compose", "follow_up"})
@@ -42,18 +43,6 @@ ANSWERING = frozenset({"compose", "follow_up"})
 _numbers = count(1)
 # A wait that a provider asks for is spread over the calls that it asked it of, so that they don't come back at once.
 _SPREAD = 0.25
-
-
-class Journal(Protocol):
-    """Where replies are kept by content, so that none is paid for twice."""
-
-    def recall(self, key: str) -> Outcome | None:
-        """The reply to a request, with what it had cost; None if there is none."""
-        ...
-
-    def keep(self, key: str, model: str, stage: str, outcome: Outcome) -> None:
-        """Keep a reply: it is safe when this returns."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,54 +70,6 @@ class Retries:
         return float(wait * (1 + _SPREAD * int(key[:4], 16) / 0xFFFF))
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Call:
-    """A call that was admitted, to be made by a driver.
-
-    Attributes:
-        request: What is asked.
-        model: Who is asked.
-        key: Content hash of all that decides the reply.
-        wait_s: To be waited before.
-        reservations: What is held for it, in its own account and in one shared with others.
-        journal: Where its reply is kept.
-        on_text: Called with pieces of the reply.
-    """
-
-    request: Request
-    model: Model
-    key: str
-    wait_s: float
-    reservations: tuple[Reservation, ...]
-    journal: Journal | None = None
-    on_text: Callable[[str], None] | None = None
-
-    def keep(self, outcome: Outcome) -> Outcome:
-        """Keep the reply as soon as it is there, before anything else can happen to it."""
-        if self.journal is None or outcome.error or not outcome.text or outcome.cached:
-            return outcome
-        billed = replace(outcome, usage=self.reservations[0].billed(self.reported(outcome)))
-        try:
-            self.journal.keep(self.key, self.model.name, self.request.stage, billed)
-        except StoreError as error:
-            error.add_note("The reply itself was received, and is used.")
-            self.trouble = error
-        return outcome
-
-    def reported(self, outcome: Outcome) -> Usage | None:
-        """What the provider reports, without an output that its own reply belies: servers that don't count say 0 or 1.
-
-        Tokenizers differ, but not by more than a factor of `1 / LEAST_SHARE`.
-        """
-        usage = outcome.usage
-        if usage is None or not outcome.text or not isinstance(usage.output_tokens, int):
-            return usage
-        belied = usage.output_tokens < LEAST_SHARE * self.model.count(outcome.text)
-        return replace(usage, output_tokens=-1) if belied else usage
-
-    trouble: StoreError | None = field(default=None, init=False)
-
-
 def tariff_of(model: Model, margins: Margins) -> Tariff:
     """What stages are told of a model."""
     return Tariff(
@@ -150,7 +91,8 @@ class Session:
         model: Who answers.
         helper: Who routes, summarises and refines.
         budget: The question's own caps.
-        margins: By how much providers count higher.
+        margins: By how much providers count higher, as all questions together learn it.
+        planned: The same as this question knows it: what it was planned with, and what its own calls tell.
         shared: An account that other questions draw on, too; None without one.
         journal: Where replies are kept.
         retries: How failed calls are made again.
@@ -163,6 +105,7 @@ class Session:
     helper: Model
     budget: Budget
     margins: Margins
+    planned: Margins = field(default_factory=Margins)
     shared: Account | None = None
     journal: Journal | None = None
     retries: Retries = field(default_factory=Retries)
@@ -263,14 +206,27 @@ class Session:
         if self.journal is None:
             return None
         model = self._model_of(request)
-        found = self.journal.recall(request.key(_identity(model)))
-        if found is None or found.usage is None:
+        key = request.key(identity_of(model))
+        try:
+            kept = recalled(self.journal, key)
+        except StoreError as error:
+            self._distrust(error)
             return None
-        self._observe(model, request, found.usage)
+        if kept is None:
+            return None
+        found, before, reported = kept
+        if reported:
+            self._observe(model, request, found.usage)
+        usage = before + (found.usage or NOTHING)
         self._replies += 1
-        self._recalled_usage += found.usage
-        self.record(Recalled(stage=request.stage, node=dotted(request.about or ()), usage=found.usage))
-        return replace(found, cached=True)
+        self._recalled_usage += usage
+        self.record(Recalled(stage=request.stage, node=dotted(request.about or ()), usage=usage))
+        return replace(found, usage=usage, cached=True)
+
+    def _distrust(self, error: StoreError) -> None:
+        """What was kept can't be read: the question goes on without, and says so once."""
+        self.journal = None
+        self.record(Noted(what=f"Replies can't be looked up or kept, so all are paid for. {error}"))
 
     def _admitted(
         self, requests: tuple[Request, ...], waits: dict[int, float], outcomes: list[Outcome | None]
@@ -279,15 +235,16 @@ class Session:
         calls: dict[int, Call] = {}
         for index, wait in waits.items():
             request = requests[index]
+            failed = outcomes[index]
             try:
-                calls[index] = self._call(request, wait)
+                calls[index] = self._call(request, wait, failed.usage if failed and failed.usage else NOTHING)
             except (BudgetError, Interrupted) as error:
                 self.record(Noted(what=f"A {request.stage} call wasn't sent: {error.message}"))
-                failed = outcomes[index]  # what the provider said before counts more than why it wasn't asked again
+                # What the provider said before counts more than why it wasn't asked again.
                 outcomes[index] = failed or Outcome(error=error)
         return calls
 
-    def _call(self, request: Request, wait_s: float) -> Call:
+    def _call(self, request: Request, wait_s: float, before: Usage) -> Call:
         if self.stopped:
             raise self._halted()
         if time.monotonic() + wait_s >= self.deadline:
@@ -299,10 +256,11 @@ class Session:
         return Call(
             request=request,
             model=model,
-            key=request.key(_identity(model)),
+            key=request.key(identity_of(model)),
             wait_s=wait_s,
             reservations=reservations,
             journal=self.journal,
+            before=before,
             on_text=self._listener() if request.stage in ANSWERING else None,
         )
 
@@ -325,7 +283,7 @@ class Session:
     def _reserved(self, request: Request, model: Model) -> tuple[Reservation, ...]:
         """Hold the worst case in the question's own account, and in the shared one; in both or in none."""
         tokens = model.count(request.prompt)
-        margin = self.margins.factor(model.name, model.margin, tokens)
+        margin = max(each.factor(model.name, model.margin, tokens) for each in (self.margins, self.planned))
         cost = model.price(math.ceil(tokens * margin), request.max_output_tokens)
         held: list[Reservation] = []
         try:
@@ -350,6 +308,10 @@ class Session:
         """Close a call's books at what it was billed. What was certainly not billed counts as a call and no more."""
         reservation = call.reservations[0]
         self._open.pop(reservation.number)
+        if outcome.unsent:
+            self._each(call.reservations, lambda account, held: account.release(held))
+            self.record(Released(call=reservation.number))
+            return replace(outcome, usage=before)
         if outcome.cached:
             self._each(call.reservations, lambda account, held: account.release(held))
             self.record(Released(call=reservation.number))
@@ -388,7 +350,8 @@ class Session:
     def _observe(self, model: Model, request: Request, usage: Usage | None) -> None:
         """Learn how the provider counts, where it doesn't count as we do."""
         if usage is not None and model.margin > 1:
-            self.margins.observe(model.name, model.count(request.prompt), usage.input_tokens)
+            for margins in (self.margins, self.planned):
+                margins.observe(model.name, model.count(request.prompt), usage.input_tokens)
 
     def _model_of(self, request: Request) -> Model:
         return self.helper if request.stage in HELPER_STAGES else self.model
@@ -413,9 +376,12 @@ class Session:
         """How long calls may take; None without a cap."""
         return None if self.deadline == math.inf else max(0.0, self.deadline - time.monotonic())
 
-    def late(self) -> Outcome:
-        """The outcome of a call that nobody waits for any more. It may still be billed, so it costs its worst case."""
-        return Outcome(error=self._halted() if self.stopped else self._time_is_up())
+    def late(self, *, sent: bool = True) -> Outcome:
+        """The outcome of a call that nobody waits for any more.
+
+        If it was sent, it may still be billed, and costs its worst case.
+        """
+        return Outcome(error=self._halted() if self.stopped else self._time_is_up(), unsent=not sent)
 
     def _time_is_up(self) -> BudgetError:
         return BudgetError(f"The {self.budget.max_seconds:g} seconds are up.", "Allow more time.")
@@ -459,8 +425,3 @@ class Session:
             self._refused.partial, self._refused.trace = answer, answer.trace
             raise self._refused
         return answer
-
-
-def _identity(model: Model) -> str:
-    """What of a model decides its replies: its name, and where it is served with which options, if it says so."""
-    return str(getattr(model, "identity", model.name))

@@ -30,7 +30,7 @@ from hierarchy.document import Document
 from hierarchy.engine import Reasoner
 from hierarchy.errors import BudgetTooSmall, DocumentEmpty, DocumentNotFound, InputError, Unavailable
 from hierarchy.langchain import HierarchyAnswerer, HierarchyRetriever, cite
-from hierarchy.ledger import Account
+from hierarchy.account import Account
 from hierarchy.models import ExtractiveModel, FunctionModel, ScriptedModel, forbid_calls
 from hierarchy.tokens import count_tokens
 

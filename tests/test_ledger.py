@@ -14,7 +14,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.errors import BudgetError, BudgetTooSmall, LedgerError
-from hierarchy.ledger import Account, Ledger
+from hierarchy.account import Account
+from hierarchy.ledger import Ledger
 
 COUNTS = st.integers(0, 400)
 LIES = st.one_of(

@@ -23,7 +23,7 @@ from hierarchy.drivers import Places, drive, drive_async
 from hierarchy.errors import BudgetError, BudgetTooSmall, Interrupted, Refused, StoreError, Unavailable
 from hierarchy.events import Finished, Noted, Recalled, Released, Reserved, Retried, Settled
 from hierarchy.flow import Strategy, answer_question
-from hierarchy.ledger import Account
+from hierarchy.account import Account
 from hierarchy.margins import Margins
 from hierarchy.models import FunctionModel
 from hierarchy.planner import outline

@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Condition, Event, Semaphore
 from typing import TextIO
 
+from hierarchy.account import Account
 from hierarchy.answer import Answer
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.engine import Reasoner
@@ -32,7 +33,6 @@ from hierarchy.evaluation.runner import resume
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.evaluation.timings import Timings, add_record, cpu_s
 from hierarchy.events import Recalled
-from hierarchy.ledger import Account
 from hierarchy.tree import SummaryTree
 
 __all__ = ["Answered", "Limits", "answer_set", "question_of", "spans_of", "system_name"]
@@ -169,7 +169,9 @@ def question_of(case: Case) -> str:
     """The question as it is put: a choice needs to be told what there is to choose from."""
     if not case.choices:
         return case.question
-    return f"{case.question} Answer, if it can be told, with one of these: {'; '.join(case.choices)}."
+    # Told as a condition on the answer, whose words aren't searched for. Otherwise less evidence is found: on trials it
+    # was 2 to 3 points less.
+    return f"{case.question} If it can be told, answer with one of: {', '.join(case.choices)}."
 
 
 def spans_of(tree: SummaryTree, material: Material, answer: Answer, budget_tokens: int) -> tuple[EvidenceSpan, ...]:

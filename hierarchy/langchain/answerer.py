@@ -21,7 +21,7 @@ from hierarchy.errors import InputError
 from hierarchy.events import Event, Reserved, Said
 from hierarchy.langchain.given import Documents, briefly, built_in, checked_budget, cut, readable, shown
 from hierarchy.langchain.handlers import overheard, teller, telling_handlers, told
-from hierarchy.ledger import Account
+from hierarchy.account import Account
 from hierarchy.session import ANSWERING
 from hierarchy.tree import SummaryTree
 
