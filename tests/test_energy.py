@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 from importlib.util import find_spec
 
 import pytest
+from click.testing import CliRunner
 
 from hierarchy import energy
 from hierarchy.budget import Usage
+from hierarchy.cli import main
 from hierarchy.energy import bill_wh, energy_wh, estimator
+from hierarchy.engine import Reasoner
+from hierarchy.models import FunctionModel
 
 needs_ecologits = pytest.mark.skipif(not find_spec("ecologits"), reason="ecologits isn't installed")
 BIG, SMALL = "openai/gpt-4o", "openai/gpt-4o-mini"
@@ -95,3 +100,25 @@ def test_without_the_package_nothing_is_said(monkeypatch):
     assert energy_wh(BIG, 400) is None
     assert estimator() == ""
     energy._known.cache_clear()
+
+
+class TestAsk:
+    def answered(self, tmp_path, *args):
+        note = tmp_path / "note.md"
+        note.write_text("Warfarin was stopped on 3 May.")
+        done = CliRunner().invoke(main, ["ask", str(note), "When was warfarin stopped?", "--json", *args])
+        return json.loads(done.stdout)
+
+    def test_json_holds_the_estimate(self, tmp_path, monkeypatch):
+        """A range, of all that was written for the answer."""
+        reply = '{"answer": "3 May", "quotes": [{"source": 1, "text": "stopped on 3 May"}], "missing": ""}'
+        reasoner = Reasoner(FunctionModel(lambda _: reply, name=BIG), store=None)
+        monkeypatch.setattr(sys.modules["hierarchy.cli.ask"], "reasoner_of", lambda **_: reasoner)
+        record = self.answered(tmp_path)
+        assert record["text"] == "3 May"
+        expected = energy_wh(BIG, record["usage"]["output_tokens"])
+        assert record["energy_wh"] == (list(expected) if expected else None)
+
+    def test_of_the_built_in_model_nothing_is_known_or_looked_up(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(energy, "find_spec", lambda _: pytest.fail("looked up"))
+        assert self.answered(tmp_path)["energy_wh"] is None

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from hierarchy.answer import Answer
+    from hierarchy.engine import Reasoner
     from hierarchy.tree import SummaryTree
 
 __all__ = ["REPORTS", "ask", "context", "demo", "quote"]
@@ -92,12 +93,21 @@ def ask(
                     _show_answer(error.partial, tree, quiet)
                 raise
     if as_json:
-        console.show_json(answer.to_dict())
+        console.show_json({**answer.to_dict(), "energy_wh": _energy_wh(answer, reasoner)})
     else:
         _show_answer(answer, tree, quiet)
     if stop.is_set():
         return Exit.INTERRUPTED
     return Exit.NO_ANSWER if answer.abstained else Exit.DONE
+
+
+def _energy_wh(answer: Answer, reasoner: Reasoner) -> tuple[float, float] | None:
+    """What the replies are estimated to have taken; None where nothing is known, as of the built-in model."""
+    from hierarchy.energy import bill_wh
+
+    names = reasoner.model.name, reasoner.helper.name
+    # Looking a name up takes a third of a second, which is more than the built-in model's whole answer.
+    return None if "extractive" in names else bill_wh(answer.by_stage, *names)
 
 
 @click.command(

@@ -21,6 +21,7 @@ from hierarchy.evaluation.figures import score
 from hierarchy.evaluation.predictions import PageSpan, read_predictions
 from hierarchy.evaluation.sets import Case, load_set
 from hierarchy.models import FunctionModel
+from hierarchy.relevance import parse
 from hierarchy.store import Store
 
 FACTS = ("The warehouse in Bremen holds 4,200 pallets.", "The licence ends on 3 May 2027.", "Dr. Okafor audits it.")
@@ -128,11 +129,13 @@ class TestLines:
             assert len(places) == len(set(places))
 
     def test_choices_are_put_with_the_question(self):
-        """Who isn't told what there is to choose from can't choose; other questions stay as they are."""
+        """Who isn't told what there is to choose from can't choose. What is searched for stays the same."""
         plain = Case(id="a", doc_id="d", question="Did it rise?")
         assert question_of(plain) == "Did it rise?"
         choice = Case(id="a", doc_id="d", question="Did it rise?", choices=("rose", "fell"))
-        assert question_of(choice) == "Did it rise? Answer, if it can be told, with one of these: rose; fell."
+        assert question_of(choice) == "Did it rise? If it can be told, answer with one of: rose, fell."
+        whole = Case(id="a", doc_id="d", question="Did aspirin change mortality?", choices=("no change", "increased"))
+        assert parse(question_of(whole)).terms == parse(whole.question).terms
 
     def test_two_models_are_both_named(self):
         helper = FunctionModel(says, name="small")
