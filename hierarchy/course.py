@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hierarchy import composer, refiner, router
 from hierarchy.allocator import POLICIES
@@ -41,6 +42,8 @@ _LABELS, _LEAST_ROUND_TOKENS = 1.2, 300
 _USUAL_REPLY_TOKENS = 200
 # The balance is told in steps, so that a few tokens more or less spent before don't make another prompt of it.
 _BALANCE_STEP = 500
+# Stands for a balance until it is known: what a prompt counts doesn't depend on its figures.
+_ANY_BALANCE = 10_000
 # A prompt that shows a branch is at least about so long; shorter ones have a higher margin.
 _BRANCH_PROMPT_TOKENS = 128
 # Beside summaries of everything, so much is shown verbatim, to quote from.
@@ -119,6 +122,7 @@ class Course:
             can_route=self.helper.answers("route"),
             tabular=relevance.grain_tokens == _TABULAR_GRAIN,
             asks_for_all=asks_for_all(self.question) or (relevance.question.wants_files and len(self.tree.files) > 1),
+            asks_for_summary=asks_for_summary(self.question),
             way=self.strategy.way,
             rounds=self.strategy.rounds,
         )
@@ -158,30 +162,33 @@ class Course:
     def in_rounds(self, relevance: Relevance, plan: Plan) -> Flow[Answer]:
         """Read, answer or name what is missing, and read what was named; at most as often as planned."""
         shown = np.zeros(len(self.tree.leaves), dtype=np.bool_)
-        turn = Turn(left_tokens=self._left_after(plan, 1))
+        turn = self._told_balance(Turn(left_tokens=_ANY_BALANCE), relevance, plan, 1)
         evidence = self._first_evidence(relevance, plan, turn)
         answer = yield from self._round(evidence, relevance, turn, shown)
         for number in range(2, plan.rounds + 1):
             if not answer.missing or answer.partial:
                 break
-            turn = Turn(missing=answer.missing, left_tokens=self._left_after(plan, number))
-            found = self._next_evidence(answer, shown, turn)
+            found = self._next_evidence(answer, shown, plan, number)
             if isinstance(found, str):
                 yield Noted(what=f"{found}: {answer.missing}")
                 break
             evidence, turn = found
             yield Missed(what=answer.missing, round=number - 1)
             answer = _better(answer, (yield from self._round(evidence, relevance, turn, shown)))
-        return self._with_all_that_was_shown(answer, relevance, shown)
+        return self._with_all_that_was_shown(answer, relevance, shown) if plan.rounds > 1 else answer
 
-    def _left_after(self, plan: Plan, number: int) -> int:
-        """The balance that the model is told of: what another round could cost, in steps; 0 if there will be none."""
-        if number >= plan.rounds:
-            return 0
+    def _told_balance(self, turn: Turn, relevance: Relevance, plan: Plan, number: int) -> Turn:
+        """The turn with the balance that the model is told of: what is left at least once it has replied.
+
+        In steps; 0 if there will be no further round, or no room for one.
+        """
         wanted = plan.first_tokens if number == 1 and plan.first_tokens else NEXT_TOKENS
-        this = self.tariff.worst(math.ceil(wanted * _LABELS)) + self.least_tokens
-        left = self.budget.total_tokens - self.spent.total_tokens - this
-        return max(0, left // _BALANCE_STEP * _BALANCE_STEP)
+        prompt = self.cost(Evidence(), relevance, turn) + math.ceil(wanted * _LABELS)
+        left = self.budget.total_tokens - self.spent.total_tokens - self.tariff.worst(prompt) - self.output()
+        calls = self.budget.max_calls
+        if number >= plan.rounds or (calls is not None and self.spent.calls + 2 > calls):
+            left = 0
+        return replace(turn, left_tokens=max(0, left // _BALANCE_STEP * _BALANCE_STEP))
 
     def _first_evidence(self, relevance: Relevance, plan: Plan, turn: Turn) -> Evidence:
         def cost(evidence: Evidence) -> int:
@@ -192,19 +199,29 @@ class Course:
             room = min(room, cost(Evidence()) + math.ceil(plan.first_tokens * _LABELS))
         return self._fitted(relevance, cost, room)
 
-    def _next_evidence(self, answer: Answer, shown: np.ndarray, turn: Turn) -> tuple[Evidence, Turn] | str:
+    def _next_evidence(
+        self, answer: Answer, shown: NDArray[np.bool_], plan: Plan, number: int
+    ) -> tuple[Evidence, Turn] | str:
         """What was quoted, and what looks like the missing part among all that wasn't shown yet.
 
         Where there is none, or no room for it, that is said.
         """
         sought = estimate(self.tree, answer.missing)
         quoted = self._quoted(answer, sought)
-        turn = replace(turn, kept=len(quoted))
+        asked = Turn(missing=answer.missing, kept=len(quoted), left_tokens=_ANY_BALANCE)
         unseen = sought.without(np.flatnonzero(shown))
 
         def joined(new: Evidence) -> Evidence:
             earlier = runs_of(np.flatnonzero(shown))
             return replace(new, passages=(*quoted, *new.passages), read=earlier, whole=False)
+
+        if self.budget.max_calls is not None and self.spent.calls >= self.budget.max_calls:
+            return "No call is left to look for what is missing"
+        if unseen.skip.all():
+            return "All was read, and this is missing"
+        if not self._stands_in(sought, ~unseen.skip):
+            return "Nothing unread looks like what is missing"
+        turn = self._told_balance(asked, sought, plan, number)
 
         def cost(new: Evidence) -> int:
             return self.cost(joined(new), sought, turn)
@@ -213,10 +230,15 @@ class Course:
         room = min(self.room(), bare + math.ceil(NEXT_TOKENS * _LABELS))
         if room < bare + _LEAST_ROUND_TOKENS:
             return "Too few tokens are left to look for what is missing"
-        if unseen.skip.all():
-            return "All was read, and this is missing"
         new = self._fitted(unseen, cost, room)
         return (joined(new), turn) if new.passages else "Nothing unread looks like what is missing"
+
+    def _stands_in(self, sought: Relevance, leaves: NDArray[np.bool_]) -> bool:
+        """Whether any word of what is sought stands in any of the leaves."""
+        vocabulary, numbers, bounds = self.tree.leaf_terms
+        wanted = [vocabulary.number(term) for term in sought.question.weights]
+        held = np.repeat(leaves, np.diff(bounds))
+        return bool(np.isin(numbers[held], [number for number in wanted if number >= 0]).any())
 
     def _fitted(self, relevance: Relevance, cost: Callable[[Evidence], int], room: int) -> Evidence:
         confidence = self.budget.stop_when_confident
@@ -237,7 +259,7 @@ class Course:
         first, last = np.searchsorted(starts, [start, max(start, end - 1)], "right")
         return low + max(0, int(first) - 1), low + max(1, int(last))
 
-    def _round(self, evidence: Evidence, relevance: Relevance, turn: Turn, shown: np.ndarray) -> Flow[Answer]:
+    def _round(self, evidence: Evidence, relevance: Relevance, turn: Turn, shown: NDArray[np.bool_]) -> Flow[Answer]:
         """Compose from some evidence; what was shown is marked."""
         room = self.room()
         yield from granted(self.tree, relevance, evidence, self.strategy, room)
@@ -258,9 +280,9 @@ class Course:
             shown[slice(*passage.leaves)] = True
         return answer
 
-    def _with_all_that_was_shown(self, answer: Answer, relevance: Relevance, shown: np.ndarray) -> Answer:
+    def _with_all_that_was_shown(self, answer: Answer, relevance: Relevance, shown: NDArray[np.bool_]) -> Answer:
         """The answer with the evidence of all rounds."""
-        if int(shown.sum()) == sum(high - low for low, high in (one.leaves for one in answer.evidence.passages)):
+        if not shown.any():
             return answer
         evidence = replace(
             answer.evidence,
@@ -339,7 +361,8 @@ class Course:
 
 
 def _better(before: Answer, after: Answer) -> Answer:
-    """The later answer, unless its round failed and the earlier one says something."""
-    if after.partial and not before.abstained:
-        return replace(before, partial=True, notes=(*before.notes, *after.notes))
+    """The later answer, unless its round failed or found nothing, and the earlier one says something."""
+    if not before.abstained and (after.partial or after.abstained):
+        notes = tuple(dict.fromkeys((*before.notes, *after.notes)))
+        return replace(before, partial=after.partial, missing=after.missing or before.missing, notes=notes)
     return replace(after, notes=tuple(dict.fromkeys((*before.notes, *after.notes))))

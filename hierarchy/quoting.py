@@ -29,7 +29,7 @@ __all__ = ["Quote", "quote_question"]
 # The least of a counted prompt that the ledger believes a provider read, and what a usual answer counts.
 _CREDIBLE_SHARE, _USUAL_ANSWER, _USUAL_ROUTING = 0.25, 150, 95
 # A round's call may be followed by one that repairs its reply or asks again; branches are at most so many.
-_CALLS_PER_ROUND, _BRANCHES, _LABELS = 2, 8, 1.2
+_CALLS_PER_ROUND, _BRANCHES, _LABELS = 2, 16, 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

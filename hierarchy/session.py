@@ -421,7 +421,7 @@ class Session:
             note = f"Replies of an earlier run were used again, which saved {saved:,} tokens."
             answer = replace(answer, notes=(*answer.notes, note))
         answer = replace(answer, usage=ledger.spent, by_stage=ledger.by_stage, budget=self.budget, trace=self.trace())
-        if self._refused is not None and not self._replies and not ledger.spent.total_tokens:
+        if self._refused is not None and not (self._replies or ledger.spent.total_tokens or self.stopped):
             self._refused.partial, self._refused.trace = answer, answer.trace
             raise self._refused
         return answer

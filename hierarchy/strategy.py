@@ -106,6 +106,7 @@ class Situation:
         can_route: Whether the model can do more than quote.
         tabular: Whether the document is a report with tables.
         asks_for_all: Whether the question is about all of the document.
+        asks_for_summary: Whether it wants all of it in short.
         way: What the user asked for; `auto` for what is best.
         rounds: How often may be read at most.
     """
@@ -123,6 +124,7 @@ class Situation:
     can_route: bool = True
     tabular: bool = False
     asks_for_all: bool = False
+    asks_for_summary: bool = False
     way: str = "auto"
     rounds: int = 2
 
@@ -170,7 +172,9 @@ def choose(given: Situation) -> Plan:
     """Choose before anything is called."""
     if given.way in {"auto", "branches"} and given.whole_tokens <= given.budget_tokens:
         return Plan(way="whole", why=f"All {given.document_tokens:,} tokens of the document fit the budget.")
-    if given.way == "single" or (given.way == "auto" and not given.can_route):
+    if given.way == "single":
+        return Plan(way="single", why="One call with all that fits was asked for.")
+    if given.way == "auto" and not given.can_route:
         return Plan(way="single", why="The model quotes and asks nothing back: one call with all that fits.")
     if given.way == "branches" or (given.asks_for_all and given.way == "auto"):
         return _by_branches(given, "The question is about all of the document.")
@@ -179,9 +183,12 @@ def choose(given: Situation) -> Plan:
 
 def revised(plan: Plan, given: Situation, *, kind: str, question: str) -> Plan:
     """The plan once routing has said what kind of question it is."""
-    if plan.way != "staged" or given.way != "auto" or not asks_for_all(question, kind):
-        return plan
-    by_branches = _by_branches(given, f"Routing took the question for a {kind}.")
+    by_words, by_kind = asks_for_all(question), asks_for_all("", kind)
+    if plan.way != "staged" or given.way != "auto" or by_words or not by_kind:
+        return plan  # what the words say was decided before
+    if given.max_calls is not None:
+        given = replace(given, max_calls=given.max_calls - 1)
+    by_branches = replace(_by_branches(given, f"Routing took the question for a {kind}."), routing=plan.routing)
     return by_branches if by_branches.way == "branches" else replace(plan, why=by_branches.why)
 
 
@@ -189,7 +196,9 @@ def _by_branches(given: Situation, why: str) -> Plan:
     forced = given.way == "branches"
     few_calls = given.max_calls is not None and given.max_calls < 2
     if forced or (given.budget_tokens >= _LEAST_BRANCHES_TOKENS and not few_calls):
-        return Plan(way="branches", why=why)
+        # Who wants certain things gains by the document's words for them; a summary takes all as it comes.
+        routed = not (forced or given.asks_for_summary or (given.max_calls is not None and given.max_calls < 3))
+        return Plan(way="branches", routing=_form(given) if routed else "no", why=why)
     short = "one call is allowed" if few_calls else f"{given.budget_tokens:,} tokens are too few to read branches"
     return replace(_staged(given), why=f"{why} But {short}.")
 

@@ -207,7 +207,6 @@ class TestFurtherRounds:
         assert answer.text
         assert answer.citations
 
-    @pytest.mark.xfail(strict=True, reason="an abstention of the second round takes the first one's answer away")
     def test_a_second_round_that_finds_nothing_keeps_the_first(self):
         """Half an answer, paid for and proven, is more than none."""
         first = said("Aarav Iyer", [HELM], "warranty provisions")
@@ -215,7 +214,6 @@ class TestFurtherRounds:
         assert "Aarav Iyer" in answer.text
         assert not answer.abstained
 
-    @pytest.mark.xfail(strict=True, reason="the least unlikely passages are sent, although none shares a word with it")
     def test_nothing_found_costs_no_second_call(self):
         """What stands nowhere in the document isn't looked for by a call."""
         answer, model = asked({"compose": said("", [HELM], "zyzzyva qwxk"), "follow_up": FOUND})
@@ -279,7 +277,7 @@ def spends_all(text):
 
 def balances(budget):
     """For each answering call: what the model was told is left, and what really was once it was answered."""
-    lacking = spends_all(said("", [HELM], "warranty provisions"))
+    lacking = spends_all(said("", [HELM], "clauses of the agreement that concern an item"))
     answer, model = asked({"compose": lacking, "follow_up": lacking}, budget=budget, rounds=3)
     left = budget - dict(answer.by_stage)["route"].total_tokens
     for request in model.requests[1:]:
@@ -288,7 +286,6 @@ def balances(budget):
 
 
 class TestBalance:
-    @pytest.mark.xfail(strict=True, reason="a reply that is as long as allowed leaves less than the model was told of")
     def test_what_is_told_is_left(self):
         """The balance in a prompt is there for another round, whatever this one costs."""
         for budget in range(3_000, 8_000, 400):
@@ -385,9 +382,12 @@ class TestAllOfIt:
     def test_branches_that_fail_leave_an_answer(self, failing):
         """From raw text, with notes, by one composing call."""
         question = {"summarise": "Summarise the report.", "refine": "List all who steer."}[failing]
-        answer, model = asked({failing: Unavailable("No connection."), "compose": said("Aarav", [])}, question, 12_000)
+        said_there = "The clause of the agreement concerns an item."
+        answer, model = asked(
+            {failing: Unavailable("No connection."), "compose": said(said_there, [])}, question, 12_000
+        )
         assert model.stages_asked.count("compose") == 1
-        assert answer.text == "Aarav"
+        assert answer.text == said_there
         assert any("couldn't be" in note for note in answer.notes)
 
     @pytest.mark.parametrize("calls", [1, 2, 3])
