@@ -20,7 +20,7 @@ from hierarchy.account import Account
 from hierarchy.answer import Answer
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.calls import HELPER_STAGES, Outcome, Request, T, Tariff
-from hierarchy.errors import BudgetError, HierarchyError, Interrupted, ModelError, StoreError
+from hierarchy.errors import BudgetError, BudgetTooSmall, HierarchyError, Interrupted, ModelError, StoreError
 from hierarchy.events import Event, Finished, Kept, Noted, Recalled, Released, Reserved, Retried, Settled, dotted
 from hierarchy.flow import Flow
 from hierarchy.journal import Call, Journal, identity_of, recalled
@@ -139,9 +139,18 @@ class Session:
                 self._close()
             self._heed()
         except HierarchyError as error:
+            error = self._of_account(error)
             error.trace = self.trace()
-            raise
+            raise error from error.__cause__
         return result
+
+    def _of_account(self, error: HierarchyError) -> HierarchyError:
+        """A budget that is too small because others spent what they share is said to be that."""
+        if self.shared is None or not isinstance(error, BudgetTooSmall) or self.account.ledger.spent.calls:
+            return error
+        whole = self.shared.ledger.budget.total_tokens
+        short = error.needed_tokens - error.given_tokens
+        return BudgetTooSmall(needed_tokens=whole + short, given_tokens=whole, left_tokens=error.given_tokens)
 
     def _work(self, flow: Flow[T]) -> Work[T]:
         reply: tuple[Outcome, ...] | None = None
