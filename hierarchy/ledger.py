@@ -175,14 +175,15 @@ class Ledger:
             raise LedgerError(f"The share {share!r} is kept already.", "Unkeep it before keeping it anew.")
         if not (_is_count(tokens, 0) and _is_count(calls, 0)):
             raise LedgerError(f"A share of {tokens!r} tokens and {calls!r} calls can't be kept.")
-        self._check_price(share, cost_usd)
+        what = share.split()[0]  # what tells the shares of one account apart is no news to who reads of them
+        self._check_price(what, cost_usd)
         amount = _Amount(tokens, calls, _steps(cost_usd))
         short = amount.minus(self._common)
         if short.tokens:
             given = self.budget.total_tokens
             left = None if self._common.tokens == given else self._common.tokens
             raise BudgetTooSmall(needed_tokens=given + short.tokens, given_tokens=given, left_tokens=left)
-        self._check_rest(share, amount, self._common)
+        self._check_rest(what, amount, self._common)
         return replace(self, _shares=(*self._shares, (share, amount)))
 
     def unkeep(self, share: str = "answer") -> Ledger:
