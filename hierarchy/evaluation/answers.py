@@ -49,7 +49,7 @@ class AnswerFigures:
         exact: Share of them answered in the gold's words.
         f1: Mean overlap in words with the gold.
         numeric: Share right among cases whose answer is a number.
-        choice: Share right among multiple-choice cases.
+        choice: Share right among multiple-choice cases, and those of yes or no.
         abstained_unanswerable: Share of abstentions where the document holds no answer; right.
         abstained_answerable: The same where it does; wrong.
         abstained_rightly: Share of right ones among all abstentions.
@@ -117,12 +117,18 @@ def numeric_match(answer: str, gold: Gold, tolerance: float = TOLERANCE) -> bool
 def choice_match(answer: str, gold: Gold, choices: Sequence[str]) -> bool | None:
     """Whether the answer names the right choice and no other, by its words or its letter; None without choices.
 
+    Where the gold is a plain yes or no, these are the choices, and the answer is to begin with one.
+
     Example:
         >>> choice_match("It significantly increased.", "significantly increased", ("significantly increased", "no"))
         True
+        >>> choice_match("Yes, with 30 days' notice [1].", "Yes", ()), choice_match("It may, yes.", "Yes", ())
+        (True, False)
     """
-    if not choices or not isinstance(gold, str):
+    if not isinstance(gold, str):
         return None
+    if not choices:
+        return _words(answer)[:1] == _words(gold) if _words(gold) in (["yes"], ["no"]) else None
     letter = re.fullmatch(r"\(?([A-Za-z])[.)]?", answer.strip())
     if letter:
         place = ord(letter[1].lower()) - ord("a")

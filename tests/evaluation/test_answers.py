@@ -99,6 +99,24 @@ def test_choice(answer, right):
     assert choice_match(answer, "significantly increased", CHOICES) is right
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold", "right"),
+    [
+        ("Yes.", "Yes", True),
+        ("yes, by either party", "Yes", True),
+        ("No: nothing was found.", "No", True),
+        ("Not before May.", "No", False),
+        ("No.", "Yes", False),
+        ("Either party may.", "Yes", False),
+        ("", "No", False),
+        ("No.", "No, it fell.", None),
+    ],
+)
+def test_yes_and_no_are_choices(answer, gold, right):
+    """Said first and as a word of its own; who only implies it isn't counted."""
+    assert choice_match(answer, gold, ()) is right
+
+
 def test_a_choice_within_another_is_not_named_by_it():
     """The longer choice doesn't name the shorter that it holds."""
     assert choice_match("partly increased", "increased", ("increased", "partly increased")) is False
