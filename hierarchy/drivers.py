@@ -90,11 +90,11 @@ def _completed(
         except KeyboardInterrupt:
             _stop(session)
             return (session.late(sent=call.sent),)
-    futures: list[Future[Outcome]] = []
+    futures: list[Future[Outcome]] = [Future() for _ in calls]
     try:
         try:
-            for each in calls:
-                futures.append(_begun(each, places, stop))  # noqa: PERF401  Those begun before an interrupt count.
+            for each, future in zip(calls, futures, strict=True):
+                _begin(each, future, places, stop)
             done = _awaited(session, futures, seconds, stop)
         except KeyboardInterrupt:
             _stop(session)
@@ -102,9 +102,10 @@ def _completed(
         for future in futures:
             if future in done and future.exception():
                 future.result()
-        # A call that can still be cancelled has no thread yet that makes it.
-        results = [future.result() if future in done else session.late(sent=not future.cancel()) for future in futures]
-        return (*results, *(session.late(sent=False) for _ in calls[len(futures) :]))
+        # A call that can still be cancelled wasn't made, and now never will be.
+        return tuple(
+            future.result() if future in done else session.late(sent=not future.cancel()) for future in futures
+        )
     finally:
         for future in futures:
             future.cancel()
@@ -133,9 +134,8 @@ def _stop(session: Session) -> None:
     session.stopped = True
 
 
-def _begun(call: Call, places: Places, stop: threading.Event | None) -> Future[Outcome]:
-    """A call in a thread of its own. No thread keeps the process from ending: a hanging provider would, too."""
-    future: Future[Outcome] = Future()
+def _begin(call: Call, future: Future[Outcome], places: Places, stop: threading.Event | None) -> None:
+    """Make a call in a thread of its own. No thread keeps the process from ending: a hanging provider would, too."""
 
     def run() -> None:
         in_time = _waited(call.wait_s, stop)
@@ -148,7 +148,6 @@ def _begun(call: Call, places: Places, stop: threading.Event | None) -> Future[O
                 future.set_exception(trouble)
 
     threading.Thread(target=run, name=f"hierarchy-{call.request.stage}", daemon=True).start()
-    return future
 
 
 def _waited(seconds: float, stop: threading.Event | None) -> bool:
