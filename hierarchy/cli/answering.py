@@ -86,7 +86,8 @@ def answer(
     """
     # As in `eval run`: set before numpy is imported, or threads of linear algebra wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from hierarchy.evaluation.answering import Limits, answer_set
+    from hierarchy.evaluation.answering import answer_set
+    from hierarchy.evaluation.desk import Limits
     from hierarchy.evaluation.sets import load_set
 
     reasoner = reasoner_of(**options, max_concurrency=max(8, jobs))

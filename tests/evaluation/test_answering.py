@@ -14,9 +14,10 @@ from hierarchy.calls import Outcome
 from hierarchy.cli import main
 from hierarchy.engine import Reasoner
 from hierarchy.errors import BudgetError, InputError, OutputInvalid, Refused, StoreError, Unavailable
-from hierarchy.evaluation.answering import Limits, answer_set, question_of, system_name
+from hierarchy.evaluation.answering import answer_set, system_name
 from hierarchy.evaluation.answers import answer_figures
 from hierarchy.evaluation.bills import bill_figures
+from hierarchy.evaluation.desk import Limits, question_of
 from hierarchy.evaluation.figures import score
 from hierarchy.evaluation.predictions import PageSpan, read_predictions
 from hierarchy.evaluation.sets import Case, load_set
