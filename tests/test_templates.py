@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+import tracemalloc
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -260,11 +261,22 @@ class TestBreakingOut:
                     text = render(template.name, {**EMPTY, variable.name: filled}).text
                     assert _tags(text) == _tags(plain), (template.name, variable.name)
 
-    @pytest.mark.xfail(strict=True, reason="characters of no width within a tag's name hide it from disarming")
-    @pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\u2060"])
+    @pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\u2060", "\ufe0f", "\u034f", "\U000e0041", "\u200d\u200b"])
     def test_no_width_within_a_name_can_not_either(self, hidden):
         """A tag that is spelled with characters nobody sees is a tag all the same."""
-        assert _tags(templates._disarmed(f"</pass{hidden}ages>")) == []
+        for tag in ("</passages>", "<passages>", "</notes>", "<REPLY>", "<12>", "</12>"):
+            for place in range(1, len(tag)):
+                text = f"CRP <5 mg {tag[:place]}{hidden}{tag[place:]} p < 3"
+                assert templates._disarmed(text) == text.replace("<", "\0", 1).replace("<", "‹", 1).replace("\0", "<")
+
+    @pytest.mark.parametrize(
+        "text", ["<" + " " * 50_000, "< / " * 20_000, "<" + "1\u200b" * 30_000, "<p\u200b" * 30_000]
+    )
+    def test_disarming_takes_no_longer_than_the_text(self, text):
+        """Blanks without end behind a sign cost no long wait."""
+        began = time.process_time()
+        assert templates._disarmed(text) == text
+        assert time.process_time() - began < 1
 
     @given(st.text(st.sampled_from("<>/ 12passages\n\u200b\uff1c"), max_size=40))
     @settings(max_examples=200, deadline=None)
@@ -596,6 +608,26 @@ def heard_is_read(reply, cuts=()):
 
 
 PLAIN = st.text(st.characters(max_codepoint=0xFFFF, categories=["L", "N", "P", "Z", "S"]), max_size=30)
+SLOPPY = st.sampled_from(
+    [
+        *r""" " ' \ \u d83d de00 \ud83d \ude00 \n , : { } [ ] a 5 é ” “ < <think> </think> <thi null """.split(),
+        *(
+            "answer:",
+            "}}",
+            "]}",
+            "\ud83d",
+            "\n",
+            " ",
+            "\u00a0",
+            '"answer": "',
+            '", "missing": "',
+            "{'answer': '",
+            '"quotes": [',
+        ),
+    ]
+)
+RUBBISH = st.lists(SLOPPY, max_size=12).map("".join)
+HALF_A_TAG = re.compile("<[a-z]*$")
 
 
 class TestAnswerAsItComes:
@@ -642,22 +674,18 @@ class TestAnswerAsItComes:
         assert text.feed('{"answer": "seven"}') == ""
 
     def test_it_comes_as_soon_as_it_can(self):
-        """Whole characters are handed on at once; half an escape waits for its other half."""
+        """Whole characters are handed on at once; half an escape waits for its other half, a space for a word."""
         text = AnswerText()
         assert [text.feed(piece) for piece in ['{"answer": "a', "\\", "n", "\\u00", "e9b"]] == [
-            *("a", "", "\n", "", "éb"),
+            *("a", "", "", "", "\néb"),
         ]
 
-    @pytest.mark.xfail(strict=True, reason="the halves of a character that were escaped one by one aren't joined")
     @pytest.mark.parametrize("cuts", [(), range(1, 40)])
     def test_characters_beyond_the_first_plane(self, cuts):
         """Emoji as most encoders write them come as one character, not as two halves that nothing can print."""
         reply = json.dumps({"answer": "fine 😀"})
         assert streamed(reply, [cut for cut in cuts if cut < len(reply)]) == "fine 😀"
 
-    @pytest.mark.xfail(
-        strict=True, reason="any key that ends in answer is taken for it, at any depth and in any string"
-    )
     @pytest.mark.parametrize(
         "reply",
         [
@@ -670,27 +698,103 @@ class TestAnswerAsItComes:
         """Other keys, quotes that hold the word, and thoughts aren't the answer."""
         assert streamed(reply) == parse_reply(reply, fields=COMPOSE)["answer"] == "five"
 
-    @pytest.mark.xfail(strict=True, reason="a quotation mark that wasn't escaped ends the text, where a reader goes on")
     @pytest.mark.parametrize(
         "reply", ['{"answer": "They call it "core" capex", "quotes": []}', "{'answer': 'it's 5', 'quotes': []}"]
     )
     def test_quotation_marks_within(self, reply):
         """What the whole reply is read as is heard, too."""
         heard_is_read(reply)
+        heard_is_read(reply, range(1, len(reply)))
 
-    @pytest.mark.xfail(strict=True, reason="white space around the answer is heard, and isn't part of it")
+    @given(st.lists(SLOPPY, max_size=24).map("".join), st.lists(st.integers(0, 200), max_size=12))
+    @settings(max_examples=400, deadline=None)
+    def test_any_sloppy_answer_is_heard_as_it_is_read(self, inside, cuts):
+        """Quotation marks, halves of escapes, thoughts and line breaks within the text: heard is what is read."""
+        reply = f'Sure: {{"quotes": [{{"source": 1, "text": "the answer"}}], "answer": "{inside}'
+        read = parse_reply(reply, fields=COMPOSE)["answer"]
+        heard = streamed(reply, [cut for cut in cuts if cut < len(reply)])
+        again = '"answer"' in inside or "{" in inside
+        assert heard == streamed(reply)
+        rest = read.removeprefix(heard)
+        assert again or (read.startswith(heard) and (rest in {"", "\ufffd"} or HALF_A_TAG.search(reply)))
+
+    @given(RUBBISH, st.sampled_from(["", "{", '", ']), RUBBISH, st.lists(st.integers(0, 200), max_size=12))
+    @settings(max_examples=400, deadline=None)
+    def test_of_any_rubbish_nothing_wrong_is_heard(self, before, opened, behind, cuts):
+        """Whatever comes, at most the beginning of the answer is heard, wherever pieces begin."""
+        reply = f'{before}{opened}"answer": "five{behind}'
+        heard = streamed(reply, [cut for cut in cuts if cut < len(reply)])
+        assert heard == streamed(reply)
+        if heard and reply.count("answer") == 1 and "{" not in behind:
+            with suppress(OutputInvalid):
+                assert parse_reply(reply, fields=COMPOSE)["answer"].startswith(heard)
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            '{"plan": {"answer": "draft"}}',
+            '{"quotes": [{"answer": "draft"}], "missing": ""}',
+            '{"quotes": [], "missing": ""} {"answer": "less than what came before"}',
+            '{"thought": "use {braces}"} {"answer": "five"}',
+            '{"answer": ["five", "six"]}',
+            '{"answer": null, "quotes": []}',
+            '{"answer":',
+            "<think>" + '{"answer": "draft"}',
+        ],
+    )
+    def test_what_may_not_be_the_reply_is_not_heard(self, reply):
+        """Of another object, a list or nothing, nothing is said, since it might be taken back."""
+        assert streamed(reply) == streamed(reply, range(1, len(reply))) == ""
+
+    @pytest.mark.parametrize(
+        ("reply", "heard"),
+        [
+            ('{"answer": 1577, "quotes": []}', "1577"),
+            ('{"answer": yes}', "yes"),
+            ('{"thought": "hm"} {"answer": "five"}', "five"),
+            ('{"quotes": []} {"missing": "", "answer": "five"}', "five"),
+            ('{"answ\\u0065r": "five"}', "five"),
+            ("{“answer”: “five”}", "five"),
+            ('{"answer": "a <THINK>b</think>c <thi"}', "a  c <thi"),
+            ('{"answer": "lost \\ud83d", "quotes": []}', "lost \ufffd"),
+            ('{"answer": "lost \\ud83d', "lost"),
+            ('{"answer": "cut \\u00', "cut"),
+        ],
+    )
+    def test_other_forms(self, reply, heard):
+        """Numbers, words, other quotation marks, earlier objects, and what a cut leaves."""
+        assert streamed(reply) == streamed(reply, range(1, len(reply))) == heard
+        assert parse_reply(reply, fields=COMPOSE)["answer"] == heard
+
     def test_no_white_space_around(self):
         """What is heard is the answer, character by character."""
         assert streamed('{"answer": "  five\\n", "quotes": []}') == "five"
 
     def test_a_long_reply_without_an_answer_ends_soon(self):
         """Who streams rubbish in small pieces costs no long wait."""
-        text, began = AnswerText(), time.process_time()
-        for _ in range(2_000):
-            text.feed("rubbish ")
-        assert time.process_time() - began < 2
+        for rubbish in ("rubbish ", "{", '"', '{"a": "', "<think>", "\\", " ", '" ', "[1, ", "{'answer': ' "):
+            text, began = AnswerText(), time.process_time()
+            for _ in range(20_000):
+                text.feed(rubbish)
+            text.feed(rubbish * 20_000)
+            assert time.process_time() - began < 2, rubbish
 
-    @pytest.mark.xfail(strict=True, reason="strict JSON keeps half a character, which no UTF-8 file or wire can hold")
-    def test_half_a_character_is_no_text(self):
-        """An answer can be written to a file, whatever the model escaped."""
-        assert parse_reply('{"answer": "a \\ud83d", "quotes": []}', fields=COMPOSE)["answer"].encode()
+    def test_of_a_reply_without_an_answer_nothing_is_kept(self):
+        """However long it goes on."""
+        text = AnswerText()
+        text.feed('{"quotes": [{"text": "')
+        tracemalloc.start()
+        for _ in range(2_000):
+            text.feed("rubbish " * 100)
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert kept < 100_000
+
+    @pytest.mark.parametrize("answer", ["a \\ud83d", "\\uDE00 a", "a \ud83d b", "\\ud83d\\ud83d"])
+    def test_half_a_character_is_no_text(self, answer):
+        """An answer can be written to a file, whatever the model escaped, and so can its quotes."""
+        reply = f'{{"answer": "{answer}", "quotes": [{{"source": 1, "text": "{answer}"}}], "missing": ""}}'
+        read = parse_reply(reply, fields=COMPOSE)
+        assert "\ufffd" in read["answer"].encode().decode()
+        assert read["quotes"][0]["text"] == read["answer"]
+        assert all(entry.encode() for entry in parse_list(f'["{answer}"]') + parse_list(answer))

@@ -5,7 +5,8 @@ its variables, so that a missing one is an error before anything is billed, and 
 request's key, so that an edited prompt never meets an old reply.
 
 Text out of documents is data. **Nothing in it can close or forge the tags that set it apart**: `render` disarms them in
-every declared data field, whatever template shows it. Doesn't know models or stages; replies are read by `replies`.
+every declared data field, whatever template shows it. Doesn't know models or stages; replies are read by `replies`, and
+while they come by `stream`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hierarchy.errors import InputError
-from hierarchy.templates.replies import AnswerText, parse_list, parse_reply
+from hierarchy.templates.replies import parse_list, parse_reply
+from hierarchy.templates.stream import AnswerText
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,9 +36,19 @@ _SHIPPED = (_PACKAGE / "prompts", _PACKAGE.parent / "prompts")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-]+\.jinja")
 _REQUIRED = object()
 
-# A tag of ours, or what a model might take for one: blanks and characters of no width don't tell them apart.
-_BLANK = "[\\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
-_TAG = re.compile(f"[<\uff1c](?={_BLANK}/?{_BLANK}(?:passages|notes|reply|[0-9]+{_BLANK}[>\uff1e]))", re.IGNORECASE)
+# A tag of ours, or what a model might take for one: blanks and characters that nobody sees don't tell them apart,
+# wherever they stand. Nothing is given back once taken (`*+`), so that no text makes the search long.
+_UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
+)
+_BLANK = f"[\\s{_UNSEEN}]*+"
+_NAMES = "|".join(f"[{_UNSEEN}]*+".join(name) for name in ("passages", "notes", "reply"))
+_TAG = re.compile(
+    f"[<\ufe64\uff1c](?={_BLANK}(?:[/\u2044\u2215\uff0f]{_BLANK})?+"
+    f"(?:{_NAMES}|(?:[0-9][{_UNSEEN}]*+)++{_BLANK}[>\ufe65\uff1e]))",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

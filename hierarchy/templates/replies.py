@@ -16,26 +16,44 @@ from typing import Any
 
 from hierarchy.errors import OutputInvalid
 
-__all__ = ["AnswerText", "parse_list", "parse_reply"]
+__all__ = [
+    "BARE",
+    "CLOSING",
+    "ESCAPES",
+    "MAX_DEPTH",
+    "MAX_JUNK",
+    "MAX_STARTS",
+    "THOUGHTS",
+    "as_text",
+    "as_value",
+    "paired",
+    "parse_list",
+    "parse_reply",
+]
 
 # All fields that any prompt asks for, by the shape they are brought into.
 _TEXTS = ("answer", "missing", "kind")
 _LISTS = ("quotes", "ids", "terms", "needs", "questions")
 _FIELDS = (*_TEXTS, *_LISTS)
 
-_THINKING = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_BARE = re.compile(r"[^\s,:{}\[\]\"']+")
+THOUGHTS = ("think", "thinking", "reasoning")
+"""Tags around what isn't part of a reply."""
+
+_THINKING = re.compile(rf"<({'|'.join(THOUGHTS)})>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE | re.ASCII)
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_CUT_ESCAPE = re.compile(r"u[0-9a-fA-F]{0,3}\Z")
+BARE = re.compile(r"[^\s,:{}\[\]\"']+")
 _LINE = re.compile(r"[\n;]+|,\s*(?=[\"“])")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•–]+|\(?\d{1,2}[.)](?=\s)|```\w*|terms\s*:)\s*", re.IGNORECASE)
 _AROUND = " \t\r\"'“”‘’`*,."
 _NEXT = re.compile(r"\s*(\S?)")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-_CLOSING = {'"': '"', "'": "'", "“": "”", "‘": "’"}
-_MAX_DEPTH = 32  # No prompt asks for more than three; hostile replies nest as deep as they are long.
-_MAX_JUNK = 16  # What is passed over within an object; prose in braces is more than that.
-_MAX_STARTS = 64  # Braces at which a reply may begin; after as many it is noise.
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+CLOSING = {'"': '"', "'": "'", "“": "”", "‘": "’"}
+MAX_DEPTH = 32  # No prompt asks for more than three; hostile replies nest as deep as they are long.
+MAX_JUNK = 16  # What is passed over within an object; prose in braces is more than that.
+MAX_STARTS = 64  # Braces at which a reply may begin; after as many it is noise.
 
 
 def parse_reply(text: str, *, fields: Sequence[str] = ()) -> dict[str, Any]:
@@ -90,7 +108,7 @@ def parse_list(text: str) -> tuple[str, ...]:
         except OutputInvalid:
             found = None
         entries = found if isinstance(found, list) and found else entries
-    plain = (_LIST_MARK.sub("", entry).strip(_AROUND) for entry in entries if isinstance(entry, str))
+    plain = (_LIST_MARK.sub("", paired(entry)).strip(_AROUND) for entry in entries if isinstance(entry, str))
     return tuple(dict.fromkeys(entry for entry in plain if entry))
 
 
@@ -101,7 +119,7 @@ def _known(found: dict[str, Any], wanted: Sequence[str]) -> int:
 def _objects(text: str, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Every object that could be the reply, in order; within one that has no known field, those inside it too."""
     at, starts = text.find("{"), 0
-    while at >= 0 and starts < _MAX_STARTS:
+    while at >= 0 and starts < MAX_STARTS:
         found, end = _object(text, at)
         if found:
             yield found
@@ -113,6 +131,8 @@ def _objects(text: str, wanted: Sequence[str]) -> Iterator[dict[str, Any]]:
 def _object(text: str, at: int) -> tuple[dict[str, Any] | None, int]:
     try:
         found, end = json.JSONDecoder(strict=False).raw_decode(text, at)
+        if _HALVES.search(text, at, end):
+            found = json.loads(paired(json.dumps(found, ensure_ascii=False)))
     except (ValueError, RecursionError):
         reader = _Reader(text, at)
         try:
@@ -144,12 +164,12 @@ class _Reader:
         mark = self._peek()
         if mark in ("{", "["):
             self.depth += 1
-            if self.depth > _MAX_DEPTH:
+            if self.depth > MAX_DEPTH:
                 raise OutputInvalid("The reply is nested too deeply.")
             read = self._mapping() if mark == "{" else self._list()
             self.depth -= 1
             return read
-        return self._string(_CLOSING[mark]) if mark in _CLOSING else self._bare()
+        return self._string(CLOSING[mark]) if mark in CLOSING else self._bare()
 
     def _peek(self) -> str:
         return self.text[self.at] if self.at < len(self.text) else ""
@@ -175,7 +195,7 @@ class _Reader:
         while not self._ends("}"):
             before = self.at
             mark = self._peek()
-            key = self._string(_CLOSING[mark], key=True) if mark in _CLOSING else self._bare()
+            key = self._string(CLOSING[mark], key=True) if mark in CLOSING else self._bare()
             self._skip(" \t\r\n")
             if self._peek() == ":":
                 self.at += 1
@@ -202,7 +222,7 @@ class _Reader:
         """Skip what can't be read, by at least one mark; too much of it, and this is no reply."""
         self.at = max(self.at, before + 1)
         self.junk += 1
-        if self.junk > _MAX_JUNK:
+        if self.junk > MAX_JUNK:
             raise OutputInvalid("The reply holds too much that can't be read.")
 
     def _string(self, closing: str, *, key: bool = False) -> str:
@@ -214,20 +234,25 @@ class _Reader:
             if mark == "\\":
                 read.append(self._escape())
             elif mark == closing and self._closes(key=key):
-                return _paired("".join(read))
+                return paired("".join(read))
             else:
                 read.append(mark)
         self.cut = True
-        return _paired("".join(read).rstrip())
+        whole = "".join(read)
+        # Of a character in two halves, the cut may have left the first.
+        return paired((whole[:-1] if "\ud800" <= whole[-1:] < "\udc00" else whole).rstrip())
 
     def _escape(self) -> str:
+        if _CUT_ESCAPE.match(self.text, self.at):
+            self.at = len(self.text)
+            return ""
         mark = self._peek()
         self.at += 1
         code = self.text[self.at : self.at + 4]
         if mark == "u" and re.fullmatch("[0-9a-fA-F]{4}", code):
             self.at += 4
             return chr(int(code, 16))
-        return _ESCAPES.get(mark, mark)
+        return ESCAPES.get(mark, mark)
 
     def _closes(self, *, key: bool) -> bool:
         """Whether the quotation mark just read ends the string, rather than being an unescaped one within it."""
@@ -237,7 +262,7 @@ class _Reader:
 
     def _bare(self) -> Any:
         """A number, a word of JSON's or Python's, or an unquoted text."""
-        found = _BARE.match(self.text, self.at)
+        found = BARE.match(self.text, self.at)
         if not found:
             self.cut = self.cut or not self._peek()
             return _Cut()
@@ -245,14 +270,18 @@ class _Reader:
         if not self._peek():
             self.cut = True
             return _Cut()
-        word = found[0]
-        if _NUMBER.fullmatch(word):
-            return float(word) if re.search("[.eE]", word) else int(word[:300])
-        return _WORDS.get(word.lower(), word)
+        return as_value(found[0])
 
 
-def _paired(text: str) -> str:
-    """Halves of a character that were escaped one by one, joined; a half alone becomes a question mark."""
+def as_value(word: str) -> Any:
+    """What a word without quotation marks stands for: a number, a word of JSON's or Python's, or itself."""
+    if _NUMBER.fullmatch(word):
+        return float(word) if re.search("[.eE]", word) else int(word[:300])
+    return _WORDS.get(word.lower(), paired(word))
+
+
+def paired(text: str) -> str:
+    """Halves of a character that were escaped one by one, joined; a half alone becomes the mark of a lost one."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -266,13 +295,14 @@ def _shaped(found: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
         elif field in _LISTS:
             shaped[field] = [str(entry) for entry in entries if isinstance(entry, str | int | float)]
         else:
-            shaped[field] = "\n".join(_text(entry) for entry in entries)
+            shaped[field] = "\n".join(as_text(entry) for entry in entries)
     if found.get("truncated") is True:
         shaped["truncated"] = True
     return shaped
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """The text of a field that should have been text."""
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -286,58 +316,3 @@ def _quote(entry: Any) -> dict[str, Any] | None:
         return None
     number = re.search("[0-9]{1,9}", str(entry.get("source", "")))
     return {"source": int(number[0]) if number else 0, "text": text}
-
-
-_ANSWER_BEGINS = re.compile(r"""["']?answer["']?\s*:\s*(["'])""")
-
-
-class AnswerText:
-    r"""The text of the field `answer`, while its reply still comes in.
-
-    Example:
-        >>> text = AnswerText()
-        >>> [text.feed(piece) for piece in ('{"ans', 'wer": "1,577 m', 'illion\\u', '00e9", "quotes"')]
-        ['', '1,577 m', 'illion', 'é']
-    """
-
-    def __init__(self) -> None:
-        self._raw = ""
-        self._mark = ""  # the quotation mark that ends the text; empty before it began
-        self._ended = False
-
-    def feed(self, piece: str) -> str:
-        """Take in a piece of the reply; returns what it adds to the answer's text."""
-        if self._ended:
-            return ""
-        self._raw += piece
-        if not self._mark:
-            begins = _ANSWER_BEGINS.search(self._raw)
-            if not begins:
-                return ""
-            self._mark, self._raw = begins[1], self._raw[begins.end() :]
-        return self._text()
-
-    def _text(self) -> str:
-        """The text that can be read by now; the rest, half an escape at most, is kept."""
-        read: list[str] = []
-        at, raw = 0, self._raw
-        while at < len(raw) and not self._ended:
-            if raw[at] == self._mark:
-                self._ended = True
-            elif raw[at] != "\\":
-                read.append(raw[at])
-            else:
-                width = 6 if raw[at + 1 : at + 2] == "u" else 2
-                if at + width > len(raw):
-                    break
-                read.append(_unescaped(raw[at + 1 : at + width]))
-                at += width - 1
-            at += 1
-        self._raw = raw[at:]
-        return "".join(read)
-
-
-def _unescaped(code: str) -> str:
-    if len(code) > 1:
-        return chr(int(code[1:], 16)) if re.fullmatch("u[0-9a-fA-F]{4}", code) else code
-    return _ESCAPES.get(code, code)
