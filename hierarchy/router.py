@@ -10,7 +10,10 @@ Doesn't know how the reply is used (`relevance.routed`) or whether a call is wor
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from hierarchy.calls import Request, Steps
@@ -23,6 +26,13 @@ __all__ = ["REPLY_TOKENS", "Routed", "described", "reading_of", "request", "rout
 
 REPLY_TOKENS = {"full": 220, "lean": 90}
 """The most that a reply may count, by form. A reply that is cut keeps what was complete."""
+
+# What of a reply is kept, however long it is: entries of each list, and characters of each. More isn't searched for.
+_MOST_ENTRIES, _MOST_CHARACTERS = 16, 120
+# A term has fewer words than a sentence. A line that ends like one and has no mark of a list is one.
+_MOST_WORDS = 8
+_SENTENCE = re.compile(r"^(?![ \t]*(?:[-*•–\"'“]|\(?\d)).*[.!?:][ \t]*$", re.MULTILINE)
+_JSON_MARKS = re.compile(r"^\s*\[|[{}]|\":")
 
 # What a document is, by the size of passage that suits it.
 _KINDS = {256: "a report with tables", 512: "a transcript of speech"}
@@ -97,8 +107,10 @@ def route(call: Request) -> Steps[Routed]:
 def reading_of(text: str) -> Routing:
     r"""What a reply says, in either form.
 
+    **Of an endless reply the beginning is kept**, so that a trace doesn't grow with it.
+
     Raises:
-        OutputInvalid: It names nothing to search for.
+        OutputInvalid: It names nothing to search for: an empty form, marks alone, or prose.
 
     Example:
         >>> reading_of("- current assets\n- inventories").terms
@@ -107,13 +119,25 @@ def reading_of(text: str) -> Routing:
     try:
         reply = parse_reply(text, fields=("terms", "needs", "kind", "questions"))
     except OutputInvalid:
-        reply = {"terms": parse_list(text), "needs": (), "kind": "", "questions": ()}
+        reply = {"terms": _listed(text), "needs": (), "kind": "", "questions": ()}
     routing = Routing(
-        terms=tuple(reply["terms"]),
-        needs=tuple(reply["needs"]),
-        kind=" ".join(reply["kind"].split()).lower(),
-        questions=tuple(reply["questions"]),
+        terms=_bounded(reply["terms"]),
+        needs=_bounded(reply["needs"]),
+        kind=" ".join(reply["kind"][:_MOST_CHARACTERS].split()).lower(),
+        questions=_bounded(reply["questions"]),
     )
     if not (routing.terms or routing.needs):
         raise OutputInvalid("The reply names nothing to search for.", "Use a model that follows the form.")
     return routing
+
+
+def _listed(text: str) -> Iterable[str]:
+    """The terms in a list; of an object that is no form, and of prose, none."""
+    found = parse_list(_SENTENCE.sub("", text))
+    return (entry for entry in found if len(entry.split()) <= _MOST_WORDS and not _JSON_MARKS.search(entry))
+
+
+def _bounded(entries: Iterable[str]) -> tuple[str, ...]:
+    """The first of them, each no longer than one can be, without those that hold no word."""
+    short = (entry[:_MOST_CHARACTERS] for entry in entries)
+    return tuple(islice((entry for entry in short if any(map(str.isalnum, entry))), _MOST_ENTRIES))

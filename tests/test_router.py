@@ -16,7 +16,7 @@ from hierarchy.errors import BudgetError, DocumentEmpty, OutputInvalid, Unavaila
 from hierarchy.events import Noted, Searched
 from hierarchy.models import FunctionModel
 from hierarchy.planner import outline
-from hierarchy.relevance import estimate, parse, routed
+from hierarchy.relevance import Routing, estimate, parse, routed
 from hierarchy.router import REPLY_TOKENS, described, reading_of, request, route
 from hierarchy.templates import render
 from hierarchy.tokens import count_tokens
@@ -86,11 +86,44 @@ def test_nothing_to_search_for_is_said(text):
         reading_of(text)
 
 
-@pytest.mark.xfail(strict=True, reason="what isn't read as an object is read as a list, marks of JSON and all")
-@pytest.mark.parametrize("text", ["{}", "[]", '{"verdict": 1}', "[" * 500])
-def test_marks_are_no_terms(text):
-    """JSON without a word to search for names nothing."""
-    assert replied(text).note
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "{}",
+            "[]",
+            "[[[[",
+            "[" * 500,
+            '{"verdict": 1}',
+            '{\n  "verdict": 1\n}',
+            '{"terms": ["", "--", "[]"]}',
+            "```\n```",
+        ),
+        "I'm sorry, but as a language model I can't see the document. Could you share it?",
+        "I can't help with that.\n\nPlease share the document.",
+        "To answer this one would look at the balance sheet, where current assets and liabilities are",
+    ],
+)
+def test_marks_and_prose_are_no_terms(text):
+    """JSON without a word to search for names nothing, and neither do sentences."""
+    found = replied(text)
+    assert found.note
+    assert found.routing == Routing()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here are the terms:\n- current assets\n- inventories.",
+        "current assets; inventories",
+        '"current assets"\n"inventories"',
+        "1) current assets.\n2) inventories.",
+        "Sure!\n\ncurrent assets\ninventories\n",
+    ],
+)
+def test_lists_beside_prose_are_read(text):
+    """A sentence around a list is left out, not the list."""
+    assert reading_of(text).terms == TERMS
 
 
 @pytest.mark.parametrize("error", [Unavailable("No connection."), BudgetError("Nothing is left.")])
@@ -143,7 +176,18 @@ def test_an_answer_comes_whatever_routing_says(name):
     assert bool(answer.trace.of(Searched)) or any("own words" in event.what for event in answer.trace.of(Noted))
 
 
-@pytest.mark.xfail(strict=True, reason="all of an endless reply goes on the trace, though only its beginning is used")
+@pytest.mark.parametrize("form", [json.dumps, lambda fields: "\n".join(f"- {term}" for term in fields["terms"])])
+def test_what_a_routing_holds_is_bounded(form):
+    """However many entries of whatever length a reply has."""
+    entries = [f"{n} {'long ' * 999}"[: 120 if n % 2 else 3] + "x" * 999 * (n % 2) for n in range(999)]
+    routing = reading_of(form({"terms": entries, "needs": entries, "questions": entries, "kind": "kind " * 999}))
+    for held in (routing.terms, routing.needs, routing.questions):
+        assert len(held) <= 16
+        assert all(len(entry) <= 120 for entry in held)
+    assert len(routing.terms) == 16
+    assert len(routing.kind) <= 120
+
+
 def test_of_an_endless_reply_the_beginning_is_told():
     """What a reply was allowed to be, the trace may hold; no more."""
     model = FunctionModel(lambda _: HOSTILE["ten thousand lines"], obeys=False)
