@@ -229,8 +229,11 @@ async def _amade(call: Call, places: Places) -> Outcome:
     async with places.tasks:
         call.sent = True
         outcome = await call.model.acomplete(call.request, **_listening(call))
+    if call.journal is None:
+        return outcome
     # In a thread, since it may wait for the disk, and shielded: what was paid for is kept even if nobody waits for it.
-    return await asyncio.shield(asyncio.to_thread(call.keep, outcome)) if call.journal else outcome
+    # Not by `to_thread`, which begins a turn of the loop later: a loop that ends meanwhile would drop it.
+    return await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, call.keep, outcome))
 
 
 def _streams(call: Call) -> bool:

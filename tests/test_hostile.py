@@ -27,12 +27,13 @@ from hostile import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hierarchy.account import Account
 from hierarchy.budget import Budget
 from hierarchy.engine import Reasoner
 from hierarchy.errors import BudgetTooSmall, Refused
 from hierarchy.events import Noted, Reserved, Retried, Settled
-from hierarchy.ledger import Account
 from hierarchy.session import Retries
+from hierarchy.store import Store
 
 LONG = 1  # a document that fits only the largest budgets
 
@@ -319,9 +320,33 @@ class TestSharing:
             spent += ran.billed
         assert spent == account.ledger.spent.total_tokens <= 4_000
 
-    @pytest.mark.xfail(strict=True, reason="what is asked follows from the question's own budget, not from the account")
     def test_what_is_kept_is_enough_for_an_answer(self):
         """An account that holds the smallest answer's share, but not what the question may spend: it is composed."""
         ran = ask(Case(document=LONG, total=8_000, way="staged"), account=Account(Budget(1_000)))
         assert not violations(ran)
         assert "compose" in [bill.request.stage for bill in ran.bills]
+
+
+class TestKeeping:
+    def test_a_reply_that_came_as_the_loop_ended(self, tmp_path):
+        """A task is cancelled in the turn of the loop in which its reply arrived, and the loop ends: it is kept."""
+        path, arrived = tmp_path / "store.sqlite", []
+
+        class Prompt(Provider):
+            async def acomplete(self, request, on_text=None):
+                outcome = self.complete(request, on_text)
+                arrived.append(request.key(self.name))
+                asyncio.get_running_loop().call_soon(task[0].cancel)
+                return outcome
+
+        model, task = Prompt((Treatment(),)), []
+        reasoner = Reasoner(model, way="single", store=path)
+
+        async def run():
+            task.append(asyncio.current_task())
+            return await reasoner.aask(tree_of(LONG), QUESTIONS[0], 2_000)
+
+        assert asyncio.run(run()).text
+        assert len(arrived) == 1
+        with Store.open(path) as store:
+            assert store.completion(arrived[0]) is not None
