@@ -9,8 +9,12 @@ langchain_core is never imported here: whoever has a chat model has imported it.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import sys
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
 
 from hierarchy.calls import Outcome, Request
@@ -33,6 +37,17 @@ _CAPS = (
     "max_new_tokens",
     "max_tokens_to_sample",
 )
+# Fields that decide how a call is made, not what is replied, and such as hold what nobody else is to see.
+_ASIDE = frozenset(
+    "cache callbacks verbose tags metadata name rate_limiter disable_streaming streaming stream_usage timeout"
+    " request_timeout default_request_timeout max_retries client async_client root_client root_async_client http_client"
+    " http_async_client custom_get_token_ids".split()
+)
+_SECRET = re.compile(
+    r"(?:^|_)(?:key|secret|password|passwd|credentials?|headers?|token)$|api_?key|secret", re.IGNORECASE
+)
+_USER_IN_ADDRESS = re.compile(r"(?<=//)[^/@\s]+@")
+_DEEPEST = 6
 _ENDINGS = ("finish_reason", "stop_reason", "done_reason")
 
 
@@ -51,6 +66,8 @@ class ChatModel:
 
     Attributes:
         name, margin, reasoning_tokens: As above.
+        identity: What decides its replies: name, class and settings, as they were when it was given, keys left out.
+            Chat models that differ in any share no replies.
         cap: What the cap is sent as; empty if it isn't.
         count: tiktoken's vocabulary for its family.
         context_tokens: The longest input that it takes; None if not known.
@@ -77,6 +94,7 @@ class ChatModel:
         self._field = cap is None
         fields: Mapping[str, Any] = type(chat).model_fields
         self.cap = next((word for word in _CAPS if word in fields), "") if cap is None else cap
+        self.identity = f"{self.name}@{_digest(chat, self.cap if self._field else '')}"
         self._entry = catalogue.entry_of(self.name)
         self.context_tokens: int | None = self._entry.get("max_input_tokens")
         unasked = REASONING_TOKENS if catalogue.reasons(self.name, self._entry) else 0
@@ -160,6 +178,44 @@ def _name_of(chat: Any) -> str:
     model = described.get("ls_model_name") or next((name for name in named if isinstance(name, str)), "")
     model = str(model).removeprefix("models/")
     return f"{provider}/{model}" if provider and model else model or provider or type(chat).__name__
+
+
+def _digest(chat: Any, cap: str) -> str:
+    """A hash of a chat model's class and of all its fields that may decide replies; the cap is each call's own."""
+    told = json.dumps(_fields(chat, frozenset({cap})), sort_keys=True)
+    return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def _fields(model: Any, without: frozenset[str] = frozenset(), depth: int = 0) -> dict[str, Any]:
+    """The fields of a pydantic model that aren't as the class has them, so that a new one changes nothing."""
+    kind = type(model)
+    told = {"": f"{kind.__module__}.{kind.__qualname__}"}
+    for name, field in kind.model_fields.items():
+        if name not in _ASIDE and name not in without and not _SECRET.search(name):
+            value = _plain(getattr(model, name, None), depth + 1)
+            if value != _plain(field.default, depth + 1):
+                told[name] = value
+    return told
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """A setting as JSON has it: the same in every process, and without secrets. What it can't hold is its class."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return _USER_IN_ADDRESS.sub("", value)
+    if depth < _DEEPEST and isinstance(value, Mapping):
+        named = ((str(name), inner) for name, inner in value.items())
+        return {name: _plain(inner, depth + 1) for name, inner in named if not _SECRET.search(name)}
+    if depth < _DEEPEST and isinstance(value, list | tuple):
+        return [_plain(inner, depth + 1) for inner in value]
+    if depth < _DEEPEST and isinstance(value, set | frozenset):
+        return sorted((_plain(inner, depth + 1) for inner in value), key=repr)
+    if isinstance(value, Enum):
+        return _plain(value.value, depth + 1)
+    if depth < _DEEPEST and hasattr(type(value), "model_fields"):
+        return _fields(value, depth=depth)
+    return getattr(value, "__qualname__", None) or f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _joined(gathered: Any, chunk: Any, reply: Reply) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel, FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import Field, SecretStr
 
 from hierarchy.calls import Request
 from hierarchy.errors import ContextExceeded, InputError, OutputInvalid, Refused, Unavailable
@@ -61,6 +63,17 @@ class Chat(BaseChatModel):
             yield ChatGenerationChunk(message=AIMessageChunk(content=part))
         told = {"usage_metadata": self.message.usage_metadata, "response_metadata": self.message.response_metadata}
         yield ChatGenerationChunk(message=AIMessageChunk(content="", **told))
+
+
+class Tuned(Chat):
+    """One with settings, keys among them."""
+
+    temperature: float = 0.0
+    base: Any = "http://a/v1"
+    timeout: float | None = None
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    api_key: SecretStr | None = None
+    plain_api_key: str = ""
 
 
 def usage(read=12, written=5, **details):
@@ -178,6 +191,63 @@ class TestChatModel:
         model = ChatModel(FakeListChatModel(responses=["word " * 100]))
         assert model.cap == ""
         assert len(ask(model).text) == 500
+
+    def test_other_settings_are_another_model(self):
+        """By class and settings it is told apart in a store's key; what replies don't depend on makes no other."""
+
+        class Another(Chat):
+            pass
+
+        def identity(chat, **given):
+            return ChatModel(chat, **given).identity
+
+        plain = identity(Tuned())
+        others = [
+            Tuned(temperature=0.7),
+            Tuned(base="http://b/v1"),
+            Tuned(model_kwargs={"top_p": 0.5}),
+            Chat(),
+            Another(),
+        ]
+        assert len({plain, *map(identity, others)}) == len(others) + 1
+        assert len({identity(FakeListChatModel(responses=[text])) for text in ("a", "b")}) == 2
+        same = [
+            Tuned(temperature=0.0),
+            Tuned(verbose=True),
+            Tuned(max_tokens=9),
+            Tuned(timeout=3.0),
+            Tuned(cache=False),
+        ]
+        assert {identity(chat) for chat in same} == {plain}
+        assert plain.startswith("openai/gpt-4o@")
+        assert identity(Tuned(), cap="max_new_tokens") != identity(Tuned(max_tokens=9), cap="max_new_tokens")
+
+    def test_keys_are_no_part_of_it(self):
+        """A key, wherever it is given, makes no other model, and a setting that is no data is known by its class."""
+        keys = [
+            Tuned(api_key=SecretStr("sk-1")),
+            Tuned(plain_api_key="sk-2"),
+            Tuned(model_kwargs={"extra_headers": {"Authorization": "x"}, "access_token": "y"}),
+        ]
+        told = {ChatModel(chat).identity for chat in keys[:2]}
+        assert told == {ChatModel(Tuned()).identity}
+        assert ChatModel(keys[2]).identity == ChatModel(Tuned(model_kwargs={"secret": "z"})).identity
+        with_user, without = (ChatModel(Tuned(base=f"http://{user}b/v1")).identity for user in ("me:pass@", ""))
+        assert with_user == without
+        client, other = (ChatModel(Tuned(base=object())).identity for _ in range(2))
+        assert client == other
+
+    def test_it_is_the_same_in_every_process(self):
+        """Whatever the order of a set, and wherever objects lie."""
+        code = (
+            "from langchain_core.language_models import FakeListChatModel; from hierarchy.models import ChatModel;"
+            "print(ChatModel(FakeListChatModel(responses=['a'], metadata={'b': 1})).identity)"
+        )
+        told = {
+            subprocess.check_output([sys.executable, "-c", code], text=True, env={**os.environ, "PYTHONHASHSEED": seed})
+            for seed in ("1", "2")
+        }
+        assert len(told) == 1
 
     def test_only_chat_models(self):
         """Anything else is refused."""
