@@ -59,6 +59,7 @@ _TRY_LATER = {
     504: "The provider gave up on it: ask for less, or try again later.",
 }
 _UNBILLED = {400, 401, 403, 404, 422, 429}  # Turned away at the door.
+_OLLAMA = "http://localhost:11434"  # unless OLLAMA_API_BASE says otherwise
 
 _CONTEXT = re.compile(
     r"context[_ ](?:length|window)|maximum context|prompt is too long|input is too long|too many (?:input )?tokens"
@@ -199,7 +200,7 @@ def _by_kind(caller: Caller, chain: tuple[BaseException, ...]) -> Outcome:
     if names & _TIMEOUTS or any(type(error).__name__ == "Timeout" for error in chain):
         given = f" within {caller.timeout_s:g} s" if caller.timeout_s else " in time"
         message = f"{caller.model} didn't answer{given}."
-        hint = "Raise timeout_s; a model on one's own machine may take minutes."
+        hint = "Allow more: timeout_s, or --timeout on the command line. A model on one's own machine may take minutes."
         return Outcome(error=Unavailable(message, hint), retry_after_s=0.0)
     if names & _BROKEN:
         message = f"{caller.model}: the connection to {where} broke off: {_stopped(_innermost(chain, caller))}"
@@ -215,6 +216,10 @@ def _unreached(caller: Caller, names: set[str], where: str) -> Outcome:
     elif caller.api_base:
         message = f"{caller.model}: no connection to {caller.api_base}."
         hint = f"Is the server running at {caller.api_base}?"
+    elif caller.model.startswith(("ollama/", "ollama_chat/")):
+        address = redacted(os.environ.get("OLLAMA_API_BASE") or _OLLAMA)
+        message = f"{caller.model}: no connection to {address}."
+        hint = "Is Ollama running there? Start it (ollama serve), or give its address: api_base, --api-base."
     else:
         message, hint = f"{caller.model}: its provider can't be reached.", "Check the network and the proxy settings."
     return Outcome(error=Unavailable(message, hint), retry_after_s=0.0, unbilled=True)

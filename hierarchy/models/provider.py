@@ -26,7 +26,7 @@ from hierarchy.models.failures import Caller, failed, redacted
 from hierarchy.models.fuse import check_fuse
 from hierarchy.models.replies import Reply
 from hierarchy.models.vocabulary import OTHER_MARGIN, OWN_MARGIN, REASONING_TOKENS, counter_of, is_openai_family
-from hierarchy.models.wire import WANTED, Line, Watch, alone, key_variable, litellm, takes
+from hierarchy.models.wire import WANTED, Line, Watch, alone, key_for, key_variable, litellm, takes
 from hierarchy.tokens import Counter
 
 __all__ = ["ProviderModel"]
@@ -51,7 +51,8 @@ class ProviderModel:
     Args:
         name: As litellm spells it. With `api_base`, a name without a provider is an OpenAI-compatible server's.
         api_base: Where the provider's interface is, if not at its usual place: `http://localhost:8000/v1`.
-        api_key: Instead of the environment's.
+        api_key: Instead of the environment's. To an `api_base`, the environment's is `HIERARCHY_API_KEY`; without it,
+            `OPENAI_API_KEY` is sent to an OpenAI-compatible server over https, and no key over plain http.
         timeout_s: A call that takes longer is given up.
         options: Further arguments for litellm, such as `reasoning_effort`; they replace the ones chosen here.
         reasoning_tokens: What to allow beside a reply for hidden thinking; by default 2,000 for models known to think
@@ -178,10 +179,8 @@ class ProviderModel:
             arguments["stream"] = True
         if self._api_base:
             arguments["api_base"] = self._api_base
-            if not self._api_key and self._provider == "openai" and not os.environ.get("OPENAI_API_KEY"):
-                arguments["api_key"] = "none"  # Servers of one's own mostly want none, the client library always one.
-        if self._api_key:
-            arguments["api_key"] = self._api_key
+        if key := key_for(self._provider, self._api_base, self._api_key):
+            arguments["api_key"] = key
         for option, value in WANTED.items():
             sent = option not in self._refused and (streamed or option != "stream_options")
             if sent and takes(self._model, self._provider, option):
@@ -290,7 +289,7 @@ class ProviderModel:
     def _caller(self) -> Caller:
         return Caller(
             model=self.name,
-            key_variable=key_variable(self.name, self._provider),
+            key_variable=key_variable(self.name, self._provider, self._api_base),
             api_base=self._shown_base,
             timeout_s=self._timeout_s,
             secret=self._api_key,

@@ -25,7 +25,9 @@ from typing import Any
 
 from hierarchy.errors import Unavailable
 
-__all__ = ["WANTED", "Line", "Watch", "alone", "key_variable", "litellm", "takes"]
+__all__ = ["WANTED", "Line", "Watch", "alone", "key_for", "key_variable", "litellm", "takes"]
+
+_KEY_VARIABLE = "HIERARCHY_API_KEY"
 
 WANTED: Mapping[str, Any] = MappingProxyType({"temperature": 0.0, "seed": 0, "stream_options": {"include_usage": True}})
 """What makes replies the same each time, as far as a provider can, and has a stream end with its bill."""
@@ -71,8 +73,25 @@ def takes(model: str, provider: str, option: str) -> bool:
     return True
 
 
-def key_variable(name: str, provider: str) -> str:
-    """The environment variable that a provider's key is read from."""
+def key_for(provider: str, api_base: str | None, api_key: str | None) -> str | None:
+    """The key to send; None leaves it to litellm, which reads the provider's own variable.
+
+    **An OpenAI key never goes out in the clear**: to an address that was given, `OPENAI_API_KEY` is sent over https
+    only, as OpenAI's own client would. Servers of one's own mostly speak plain http and want no key, or any; one that
+    wants a certain key is given it as `api_key` or by `HIERARCHY_API_KEY`, which goes wherever `api_base` says.
+    """
+    if api_key or not api_base:
+        return api_key
+    if given := os.environ.get(_KEY_VARIABLE):
+        return given
+    safe = api_base.strip().lower().startswith("https://") and os.environ.get("OPENAI_API_KEY")
+    return None if safe or provider != "openai" else "none"  # The client library wants one always.
+
+
+def key_variable(name: str, provider: str, api_base: str | None = None) -> str:
+    """The environment variable that the key for a model is read from."""
+    if api_base and key_for(provider, api_base, None) is not None:
+        return _KEY_VARIABLE
     with suppress(Exception):
         missing = litellm().validate_environment(name)["missing_keys"]
         keys = [key for key in missing if key.endswith(("KEY", "TOKEN"))]
@@ -108,7 +127,7 @@ class Line:
         provider: In litellm's words.
         by_sdk: Whether litellm calls it through OpenAI's own library.
         api_base: None for the usual place.
-        api_key: None for the environment's.
+        api_key: As given; None for the environment's, by `key_for`.
         timeout_s: For each byte to wait for.
     """
 
@@ -151,10 +170,8 @@ class Line:
         from litellm.llms.openai import common_utils
 
         parts: Any = common_utils
-        # Servers of one's own mostly want no key; the client library always wants one.
-        keyless = self.api_base and not os.environ.get("OPENAI_API_KEY")
         known = parts.get_openai_credentials(
-            api_base=self.api_base, api_key=self.api_key or ("none" if keyless else None)
+            api_base=self.api_base, api_key=key_for(self.provider, self.api_base, self.api_key)
         )
         if not known.api_key:
             return None  # litellm then says what is missing.

@@ -41,7 +41,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def clean(server, monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_API_KEY"):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_API_KEY", "HIERARCHY_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     server.clear()
     server.script = BEHAVIOURS["honest"]
@@ -355,6 +355,22 @@ class TestFailures:
         assert outcome.error.hint == f"Is the server running at {base}?"
         assert (outcome.retry_after_s, outcome.unbilled) == (0.0, True)
 
+    @pytest.mark.parametrize("model", ["ollama/llama3", "ollama_chat/llama3.1"])
+    def test_ollama_does_not_run(self, model, monkeypatch):
+        """Where nobody gave its address, the one that was tried is named, and how to start it."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            base = f"http://127.0.0.1:{free.getsockname()[1]}"
+        monkeypatch.setenv("OLLAMA_API_BASE", base)
+        error = ask(ProviderModel(model)).error
+        assert isinstance(error, Unavailable)
+        assert error.message == f"{model}: no connection to {base}."
+        assert "ollama serve" in error.hint
+        monkeypatch.delenv("OLLAMA_API_BASE")
+        refused = failed(Caller(model=model), ConnectionRefusedError(111, "refused"))
+        assert "http://localhost:11434" in refused.error.message
+        assert "proxy" in failed(Caller(model="mistral/x"), ConnectionRefusedError(111, "refused")).error.hint
+
     @pytest.mark.parametrize("way", WAYS)
     def test_time_is_over(self, server, way):
         """A reply that doesn't come in time is given up; it may be billed, and the hint names the limit to raise."""
@@ -364,6 +380,7 @@ class TestFailures:
         assert time.monotonic() - start < 2
         assert "0.3 s" in outcome.error.message
         assert "timeout_s" in outcome.error.hint
+        assert "--timeout" in outcome.error.hint
         assert (outcome.retry_after_s, outcome.unbilled) == (0.0, False)
         assert server.wait_closed()
 
@@ -388,6 +405,52 @@ class TestFailures:
         assert isinstance(outcome.error, Refused)
         assert variable in outcome.error.hint
         assert (outcome.retry_after_s, outcome.unbilled) == (None, True)
+
+    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize("name", ["some-model", "openai/gpt-4o"])
+    def test_an_openai_key_never_goes_out_in_the_clear(self, server, name, way, monkeypatch):
+        """To an address of plain http the user's OpenAI key isn't sent; a key that is meant for it is."""
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        ask(ProviderModel(name, api_base=server.url), way)
+        assert KEY not in str(dict(server.received[-1].headers))
+        monkeypatch.setenv("HIERARCHY_API_KEY", "for-this-server")
+        ask(ProviderModel(name, api_base=server.url), way)
+        assert server.received[-1].headers["authorization"] == "Bearer for-this-server"
+        ask(ProviderModel(name, api_base=server.url, api_key="given"), way)
+        assert server.received[-1].headers["authorization"] == "Bearer given"
+
+    def test_a_server_that_wants_a_key_says_which(self, server, monkeypatch):
+        """The remedy names the variable that is read for an address of one's own."""
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        server.script = BEHAVIOURS["401"]
+        error = ask(ProviderModel("some-model", api_base=server.url)).error
+        assert isinstance(error, Refused)
+        assert "HIERARCHY_API_KEY" in error.hint
+
+    @pytest.mark.parametrize(
+        ("provider", "base", "sent"),
+        [
+            ("openai", None, None),
+            ("openai", "https://gateway.example/v1", None),
+            ("openai", " HTTPS://api.openai.com/v1", None),
+            ("openai", "http://gateway.example/v1", "none"),
+            ("openai", "http://10.0.0.7:8000/v1", "none"),
+            ("openai", "http://localhost:8000/v1", "none"),
+            ("openai", "gateway.example/v1", "none"),
+            ("hosted_vllm", "http://localhost:8000/v1", None),
+            ("ollama_chat", "http://localhost:11434", None),
+        ],
+    )
+    def test_which_key_is_sent_where(self, provider, base, sent, monkeypatch):
+        """None leaves it to the provider's own variable; over https that is what OpenAI's own client does."""
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        assert wire.key_for(provider, base, None) == sent
+        assert wire.key_for(provider, base, "given") == "given"
+        monkeypatch.setenv("HIERARCHY_API_KEY", "for-this-server")
+        assert wire.key_for(provider, base, None) == ("for-this-server" if base else None)
+        monkeypatch.delenv("HIERARCHY_API_KEY")
+        monkeypatch.delenv("OPENAI_API_KEY")
+        assert wire.key_for(provider, base, None) == ("none" if base and provider == "openai" else None)
 
     def test_keys_never_show(self, server, monkeypatch):
         """A provider that repeats the key it was sent, or another of the environment's, is quoted without it."""
