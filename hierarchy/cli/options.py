@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -63,6 +64,36 @@ def checked_question(ctx: click.Context, param: click.Parameter, value: str | No
     if value is not None and not value.strip():
         raise click.BadParameter("It is empty.", ctx=ctx, param=param)
     return value
+
+
+def checked_model_options(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any] | None:
+    """`NAME=VALUE` as often as given, values as JSON where they are JSON; None if there is none."""
+    options: dict[str, Any] = {}
+    for value in values:
+        name, sign, told = value.partition("=")
+        name = name.strip()
+        if not sign or not name.isidentifier():
+            raise click.BadParameter(f"{value!r} isn't of the form NAME=VALUE.", ctx=ctx, param=param)
+        if "api_key" in name.lower():
+            raise click.BadParameter(
+                "Keys come from the environment, where other users of this machine don't see them.",
+                ctx=ctx,
+                param=param,
+            )
+        if name in options:
+            raise click.BadParameter(f"{name} is given twice.", ctx=ctx, param=param)
+        options[name] = _value_of(told)
+    return options or None
+
+
+def _value_of(told: str) -> Any:
+    def is_text(word: str) -> None:  # Python reads NaN and Infinity as well, which aren't JSON.
+        raise ValueError(word)
+
+    try:
+        return json.loads(told, parse_constant=is_text)
+    except (ValueError, RecursionError):
+        return told
 
 
 # Exists or not is for the loader to say: it may be a pattern, a folder or "-". The type completes file names.
@@ -134,6 +165,14 @@ _MODEL_OPTIONS = (
         help="For one call.",
     ),
     click.option(
+        "--model-option",
+        "model_options",
+        multiple=True,
+        callback=checked_model_options,
+        metavar="NAME=VALUE",
+        help="Passed on to the provider, such as reasoning_effort=low or num_ctx=16384; may be repeated.",
+    ),
+    click.option(
         "--way",
         type=click.Choice(WAY_NAMES),
         default="auto",
@@ -198,6 +237,7 @@ def reasoner_of(
     rounds: int,
     store: Path | None,
     no_store: bool,
+    model_options: dict[str, Any] | None = None,
     **others: Any,
 ) -> Reasoner:
     """The reasoner that the options of a command describe."""
@@ -205,6 +245,8 @@ def reasoner_of(
 
     if store and no_store:
         raise click.UsageError("--store and --no-store exclude each other.")
+    if model_options and {model, summary_model} <= {"extractive", None}:
+        raise click.UsageError("--model-option is for a language model: name one with --model.")
     return Reasoner(
         model,
         summary_model=summary_model,
@@ -213,6 +255,7 @@ def reasoner_of(
         way=way,
         rounds=rounds,
         store=None if no_store else store or "auto",
+        model_options=model_options,
         **others,
     )
 

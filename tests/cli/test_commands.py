@@ -8,10 +8,13 @@ import re
 import click
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from loopback import Loopback, answers
 
 from hierarchy.cli import main
 from hierarchy.cli.evaluate import SYSTEM_NAMES
-from hierarchy.cli.options import POLICY_NAMES
+from hierarchy.cli.options import POLICY_NAMES, checked_model_options
 
 CHART = """# Chart
 
@@ -129,6 +132,52 @@ class TestAsk:
         assert tuple(POLICIES) == POLICY_NAMES
         done = run("ask", chart, "When was warfarin stopped?", "--policy", policy, "--budget", "1k")
         assert done.exit_code in (0, 1)
+
+    def test_options_for_the_provider(self, chart, monkeypatch):
+        """They reach it as JSON says, or as text; each command that names a model takes them."""
+        monkeypatch.delenv("HIERARCHY_API_KEY", raising=False)
+        with Loopback() as server:
+            server.script = answers('{"answer": "On 3 May.", "quotes": [], "missing": ""}')
+            where = ["--model", "mine", "--api-base", server.url, "--no-store"]
+            given = ["top_p=0.5", "stop=me = you", "presence_penalty=1", 'logit_bias={"5": 1}']
+            options = [word for option in given for word in ("--model-option", option)]
+            done = run("ask", chart, "When was warfarin stopped?", *where, *options)
+            assert done.exit_code == 0, done.output
+            told = server.received[-1].body
+        assert (told["top_p"], told["stop"]) == (0.5, "me = you")
+        assert (told["presence_penalty"], told["logit_bias"]) == (1, {"5": 1})
+        assert run("quote", chart, "Why?", *where, *options).exit_code == 0
+
+    @pytest.mark.parametrize(
+        ("option", "told"),
+        [
+            ("top_p", "NAME=VALUE"),
+            ("=5", "NAME=VALUE"),
+            ("top p=5", "NAME=VALUE"),
+            ("api_key=sk-1", "environment"),
+            ("top_p=1 --model-option top_p=2", "twice"),
+        ],
+    )
+    def test_options_that_are_none(self, chart, option, told):
+        """Said before anything is read."""
+        done = run(
+            "ask", chart, "Why?", "--model", "openai/x", "--model-option", *option.rsplit(" ", 2 * ("--" in option))
+        )
+        assert done.exit_code == 2
+        assert told in done.output
+        assert "sk-1" not in done.output
+
+    def test_the_built_in_model_takes_none(self, chart):
+        """Rather than leaving them out silently."""
+        done = run("ask", chart, "Why?", "--model-option", "top_p=1")
+        assert done.exit_code == 2
+        assert "--model" in done.output
+
+    @given(st.text(max_size=12) | st.recursive(st.none() | st.floats() | st.text(max_size=3), st.lists).map(json.dumps))
+    def test_any_value(self, value):
+        """Is JSON, or the text itself."""
+        (read,) = checked_model_options(None, None, (f"name={value}",)).values()
+        assert read == value or json.dumps(read) == json.dumps(json.loads(value))
 
     def test_the_trace_is_written_and_shown(self, chart, tmp_path):
         """From the file alone."""
