@@ -78,7 +78,12 @@ __all__ = [
     "Treatment",
     "ask",
     "case_of",
+    "crowd",
+    "lies",
+    "quickly",
+    "settle_down",
     "tree_of",
+    "tried",
     "violations",
 ]
 
@@ -593,7 +598,7 @@ def ask(case: Case, *, account: Account | None = None, store: Path | None = None
         error = trouble
     seconds = time.monotonic() - began
     if reasoner._shelf._store is not None:
-        _settle_down(model, helper)
+        settle_down()
         reasoner._shelf._store.close()
     return Ran(
         case=case,
@@ -616,7 +621,7 @@ def _taken(budget: Budget, events: Sequence[Event]) -> Budget:
     return taken
 
 
-def _settle_down(*models: Provider | None) -> None:
+def settle_down() -> None:
     """Let calls that nobody waited for come to their end, before the store is taken away from under them."""
     for thread in threading.enumerate():
         if thread.name.startswith("hierarchy-"):
