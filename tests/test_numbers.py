@@ -102,6 +102,13 @@ LICENCE = Shown(
     ),
     heading="ARTICLE IX",
 )
+ROUGH = Shown(
+    text=(
+        "Goodwill 483.6\nLease liabilities 497.2\nDeposits 272.4\nWarrants 754.9\nLong-term debt 1,421.8\n"
+        "Deferred revenue 1,946.1\nCash 8,731.0\nInventories 5.9\nThe royalty is $3.40 a unit, the rate 4.2 %."
+    ),
+    context="| $ in millions | 2025 |",
+)
 EVERYTHING = (LEDGER, LETTER, METRES, THOUSANDS, CHART, TRIAL, LEASE, BANK, CALL, TRIAL_OF_WEIGHT, LICENCE)
 
 # An answer, and what each of its numbers is: found, computed, asked or unsupported.
@@ -136,6 +143,30 @@ SCALES = [
     (LEDGER, "The dividend was $5.45.", "U"),
     (LEDGER, "About $2 billion was spent.", "F"),
     (LETTER, "Sales were $4,900 million.", "F"),
+    (ROUGH, "Goodwill was $0.5 billion.", "F"),
+    (ROUGH, "Leases were $0.5 billion, or 0.5bn, in all.", "FF"),
+    (ROUGH, "Deposits were $0.3 billion.", "U"),
+    (ROUGH, "Deposits were about $0.3 billion.", "F"),
+    (ROUGH, "Deposits were $0.27 billion.", "F"),
+    (ROUGH, "Warrants were $0.8 billion.", "U"),
+    (ROUGH, "Warrants were roughly 0.8 billion dollars.", "F"),
+    (ROUGH, "Debt was $1 billion.", "U"),
+    (ROUGH, "Debt was over $1 billion.", "F"),
+    (ROUGH, "Debt was $1.4 billion.", "F"),
+    (ROUGH, "Deferred revenue was $2 billion.", "F"),
+    (ROUGH, "Cash was $9 billion.", "F"),
+    (ROUGH, "Cash was $8 billion.", "U"),
+    (ROUGH, "Inventories were $6 million.", "F"),
+    (ROUGH, "Inventories were $6 billion.", "U"),
+    (ROUGH, "The royalty was $3 a unit.", "U"),
+    (ROUGH, "The royalty was $3.4 a unit.", "F"),
+    (ROUGH, "The rate was 4 %.", "F"),
+    (LEDGER, "$2 billion was spent.", "U"),
+    (LEDGER, "Operating income was $7 billion, then $6 billion.", "FF"),
+    (LEDGER, "Equipment cost $1 billion.", "U"),
+    (BANK, "Net income was $2 billion.", "F"),
+    (BANK, "Net interest income was $4 billion.", "F"),
+    (LETTER, "Sales were $5 billion.", "F"),
     (LETTER, "Sales were 4.9bn.", "F"),
     (LETTER, "Sales were $4.9 million.", "U"),
     (LETTER, "It bought 2,500,000 shares for €1.25 million.", "FF"),

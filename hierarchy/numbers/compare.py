@@ -2,7 +2,8 @@
 
 **What is written at both must agree; what is written at one alone is no conflict.** A scale, a unit and a share are
 powers of ten, so that a figure agrees if it has the same digits, or rounds to them at the answer's precision, when
-shifted by one of the powers that what stands beside the two allows.
+shifted by one of the powers that what stands beside the two allows. An amount of one figure that isn't said to be rough
+must be near it besides: some figure of any page rounds to $1 billion, from 0.5 to 1.5.
 
 Pure functions of the two; knows nothing of where figures come from.
 """
@@ -18,6 +19,7 @@ from hierarchy.numbers.units import Unit, same_currency
 __all__ = ["agreement", "in_other_units", "may_round", "shifts"]
 
 _FARTHEST = 60
+_NEAR = 20  # One part in so many: an amount of one figure may differ by 5 % of what stands there.
 # A time may be told in another unit; these are the multiples of the smallest of its kind.
 _TIMES = {"month": (1, 12), "minute": (1, 60, 1440, 10080)}
 
@@ -98,7 +100,16 @@ def agreement(mention: Mention, figure: Figure, shift: int) -> bool | None:
         low, high = low * 10**-by, high * 10**-by
     else:
         its *= 10**by
-    return False if low <= its <= high else None
+    if not low <= its <= high:
+        return None
+    return None if _is_bare_amount(mention) and _NEAR * abs(2 * its - low - high) > 2 * its else False
+
+
+def _is_bare_amount(mention: Mention) -> bool:
+    """Whether it is an amount of one figure that isn't said to be rough: "$0.5 billion", but not "about $2 billion"."""
+    return (
+        mention.digits < 10 and not mention.hedge and bool(mention.beside.scale is not None or mention.beside.currency)
+    )
 
 
 def _equal(mine: int, my_exponent: int, its: int, its_exponent: int) -> bool:
