@@ -52,7 +52,7 @@ class ProviderModel:
         name: As litellm spells it. With `api_base`, a name without a provider is an OpenAI-compatible server's.
         api_base: Where the provider's interface is, if not at its usual place: `http://localhost:8000/v1`.
         api_key: Instead of the environment's. To an `api_base`, the environment's is `HIERARCHY_API_KEY`; without it,
-            `OPENAI_API_KEY` is sent to an OpenAI-compatible server over https, and no key over plain http.
+            `OPENAI_API_KEY` is sent to an OpenAI-compatible server, but not over plain http to a public address.
         timeout_s: A call that takes longer is given up.
         options: Further arguments for litellm, such as `reasoning_effort`; they replace the ones chosen here.
         reasoning_tokens: What to allow beside a reply for hidden thinking; by default 2,000 for models known to think

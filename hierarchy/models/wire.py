@@ -18,10 +18,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import ip_address
 from threading import Timer
 from time import monotonic
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from hierarchy.errors import Unavailable
 
@@ -76,21 +78,34 @@ def takes(model: str, provider: str, option: str) -> bool:
 def key_for(provider: str, api_base: str | None, api_key: str | None) -> str | None:
     """The key to send; None leaves it to litellm, which reads the provider's own variable.
 
-    **An OpenAI key never goes out in the clear**: to an address that was given, `OPENAI_API_KEY` is sent over https
-    only, as OpenAI's own client would. Servers of one's own mostly speak plain http and want no key, or any; one that
-    wants a certain key is given it as `api_key` or by `HIERARCHY_API_KEY`, which goes wherever `api_base` says.
+    **An OpenAI key never goes out in the clear**: to an address that was given, `OPENAI_API_KEY` is sent, as OpenAI's
+    own client would, over https, to this machine, and within a private network; to any other plain http address none.
+    `HIERARCHY_API_KEY`, or an `api_key`, goes wherever `api_base` says.
     """
     if api_key or not api_base:
         return api_key
     if given := os.environ.get(_KEY_VARIABLE):
         return given
-    safe = api_base.strip().lower().startswith("https://") and os.environ.get("OPENAI_API_KEY")
+    safe = _is_safe(api_base) and os.environ.get("OPENAI_API_KEY")
     return None if safe or provider != "openai" else "none"  # The client library wants one always.
+
+
+def _is_safe(api_base: str) -> bool:
+    """Whether a key may go to an address: over https, or in the clear where the network isn't public."""
+    address = urlsplit(api_base.strip() if "://" in api_base else f"http://{api_base.strip()}")
+    host = (address.hostname or "").lower()
+    if address.scheme == "https" or host == "localhost" or (host and "." not in host and ":" not in host):
+        return True  # a name without a dot is one of the network's own, as of containers
+    try:
+        place = ip_address(host)
+    except ValueError:
+        return False
+    return place.is_loopback or place.is_private
 
 
 def key_variable(name: str, provider: str, api_base: str | None = None) -> str:
     """The environment variable that the key for a model is read from."""
-    if api_base and key_for(provider, api_base, None) is not None:
+    if api_base and (provider == "openai" or key_for(provider, api_base, None) is not None):
         return _KEY_VARIABLE
     with suppress(Exception):
         missing = litellm().validate_environment(name)["missing_keys"]

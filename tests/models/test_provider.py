@@ -408,11 +408,11 @@ class TestFailures:
 
     @pytest.mark.parametrize("way", WAYS)
     @pytest.mark.parametrize("name", ["some-model", "openai/gpt-4o"])
-    def test_an_openai_key_never_goes_out_in_the_clear(self, server, name, way, monkeypatch):
-        """To an address of plain http the user's OpenAI key isn't sent; a key that is meant for it is."""
+    def test_a_key_that_is_meant_for_a_server_goes_before_the_users_own(self, server, name, way, monkeypatch):
+        """To this machine the OpenAI key may go, as OpenAI's own client would send it."""
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         ask(ProviderModel(name, api_base=server.url), way)
-        assert KEY not in str(dict(server.received[-1].headers))
+        assert server.received[-1].headers["authorization"] == f"Bearer {KEY}"
         monkeypatch.setenv("HIERARCHY_API_KEY", "for-this-server")
         ask(ProviderModel(name, api_base=server.url), way)
         assert server.received[-1].headers["authorization"] == "Bearer for-this-server"
@@ -434,15 +434,20 @@ class TestFailures:
             ("openai", "https://gateway.example/v1", None),
             ("openai", " HTTPS://api.openai.com/v1", None),
             ("openai", "http://gateway.example/v1", "none"),
-            ("openai", "http://10.0.0.7:8000/v1", "none"),
-            ("openai", "http://localhost:8000/v1", "none"),
+            ("openai", "http://93.184.216.34/v1", "none"),
+            ("openai", "http://10.0.0.7:8000/v1", None),
+            ("openai", "http://[::1]:8000/v1", None),
+            ("openai", "http://127.0.0.1:8000/v1", None),
+            ("openai", "http://localhost:8000/v1", None),
+            ("openai", "http://gateway:8000/v1", None),
+            ("openai", "localhost:8000/v1", None),
             ("openai", "gateway.example/v1", "none"),
             ("hosted_vllm", "http://localhost:8000/v1", None),
             ("ollama_chat", "http://localhost:11434", None),
         ],
     )
     def test_which_key_is_sent_where(self, provider, base, sent, monkeypatch):
-        """None leaves it to the provider's own variable; over https that is what OpenAI's own client does."""
+        """None leaves it to the provider's own variable; where it is safe that is what OpenAI's own client does."""
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         assert wire.key_for(provider, base, None) == sent
         assert wire.key_for(provider, base, "given") == "given"
