@@ -211,23 +211,31 @@ def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS) -> Fores
 
 
 def _sampled(given: Sequence[Example], seed: int) -> tuple[NDArray[np.float32], Floats, Floats]:
-    """All passages with evidence and some without, each once; a set counts by the root of its questions.
+    """All passages with evidence and some without, each once.
 
-    A short text is the same passage at several grains; learned from at each of them it would count as often.
+    A set counts by the root of its questions, once as they are and once routed. A short text is the same passage at
+    several grains; learned from at each of them it would count as often.
     """
     chance = np.random.default_rng(seed)
-    questions = Counter(example.source for example in given)
+    weight_of = _weights(given)
     rows, labels, weights = [], [], []
     for example in given:
         once = np.sort(np.unique(example.nodes, return_index=True)[1])
         good, bad = once[example.labels[once] > 0], once[example.labels[once] <= 0]
         some = np.sort(chance.choice(bad, min(_NEGATIVES, len(bad)), replace=False))
-        weight = questions[example.source] ** -0.5
+        weight = weight_of[example.source, bool(example.form)]
         rows += [example.rows[good], example.rows[some]]
         labels += [example.labels[good], example.labels[some]]
         weights += [np.full(len(good), weight), np.full(len(some), weight * len(bad) / max(1, len(some)))]
-    weight = np.concatenate(weights)
-    return np.concatenate(rows), np.concatenate(labels), weight / weight.mean()
+    weighed = np.concatenate(weights)
+    return np.concatenate(rows), np.concatenate(labels), weighed / weighed.mean()
+
+
+def _weights(given: Sequence[Example]) -> Mapping[tuple[str, bool], float]:
+    """What a question of a set counts, unrouted and routed: the root of the set's questions for each in all."""
+    questions = Counter(example.source for example in given if not example.form)
+    times = Counter((example.source, bool(example.form)) for example in given)
+    return {key: max(1, questions[key[0]]) ** 0.5 / number for key, number in times.items()}
 
 
 def _as_arrays(model: Mapping[str, Any]) -> Forest:
@@ -273,10 +281,10 @@ def _calibrated(
 
     Source: Zadrozny and Elkan, "Transforming classifier scores into accurate multiclass probability estimates", 2002.
     """
-    questions = Counter(example.source for example in given)
+    weight_of = _weights(given)
     score = np.concatenate(sums)
     label = np.concatenate([example.labels for example in given])
-    weight = np.concatenate([np.full(len(e.labels), questions[e.source] ** -0.5) for e in given])
+    weight = np.concatenate([np.full(len(e.labels), weight_of[e.source, bool(e.form)]) for e in given])
     order = np.argsort(score, kind="stable")
     # Few passages are good: bins hold equal parts of passages and of labels together, so that the top is fine.
     progress = np.cumsum(weight[order]) / weight.sum() + np.cumsum((weight * label)[order]) / (weight * label).sum()

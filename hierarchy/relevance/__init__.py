@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hierarchy.relevance.features import Candidates, describe
 from hierarchy.relevance.forest import Forest
-from hierarchy.relevance.formula import SPEECH_SHARE, passage_relevance
+from hierarchy.relevance.formula import passage_relevance
 from hierarchy.relevance.index import Index
 from hierarchy.relevance.learned import Scored, learned_relevance
 from hierarchy.relevance.lexicon import built_in, expand
@@ -42,8 +42,9 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-# Cross-validated: a discussion takes pages and has no headings, a clause or a result a sentence or two.
-_CONTINUITY, _CONTINUITY_OF_SPEECH = 0.3, 2.0
+# By the size of passage that suits a document, cross-validated: a discussion goes on for pages and has no headings, a
+# clause or a result for a sentence or two, a statement stands whole on its page.
+_CONTINUITY, _CONTINUITY_OF = 0.3, {512: 2.0, 256: 0.15}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ def estimate(
         gain=scored.probability,
         skip=furniture,
         grain_tokens=by_formula.grain_tokens,
-        continuity=_CONTINUITY_OF_SPEECH if index.speech > SPEECH_SHARE else _CONTINUITY,
+        continuity=_CONTINUITY_OF.get(by_formula.grain_tokens, _CONTINUITY),
         lexicon_uses=expansion.uses,
     )
 

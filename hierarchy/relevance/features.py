@@ -180,6 +180,12 @@ class _Matches:
         self.near = {f"near_{width}": _running(_relative(index.near(self.asked, width))) for width in _WINDOWS}
         self.formula = formula_scores(index, question, self.asked)
 
+    def by_own_words(self, grain: int) -> Floats:
+        """Relative BM25 of the passages of a grain for the question's own words, whatever a routing adds."""
+        if not self.routed:
+            return self.relative[grain]
+        return _relative(self.index.scores(self.index.grains[grain], self.own_words))
+
     def _fields(self, expansion: Expansion) -> dict[str, Floats]:
         """Scores of pages, sections and files, spread over leaves."""
         index, asked = self.index, self.asked
@@ -248,7 +254,7 @@ class _Matches:
             "pairs": _relative(index.pair_scores(small, pairs))[small.of_leaf],
             "feedback": _relative(index.scores(quarter, feedback))[quarter.of_leaf],
             "lexicon_512": _relative(index.scores(middle, self.words))[middle.of_leaf],
-            "asked_512": _relative(index.scores(middle, self.own_words))[middle.of_leaf],
+            "asked_512": self.by_own_words(GRAINS.index(512))[middle.of_leaf],
             "routed_512": _relative(index.scores(middle, self.routed))[middle.of_leaf],
             "routed_pairs_128": _relative(index.pair_scores(small, self.routed_pairs))[small.of_leaf],
             "routed_pairs_512": _relative(index.pair_scores(middle, self.routed_pairs))[middle.of_leaf],
@@ -354,7 +360,7 @@ def _own(match: _Matches, grain: int, layer: Layer, chosen: Ints, spread: _Sprea
         **{name: spread.mean(values) for name, values in match.near.items()},
         "feedback": match.leaves["feedback"][spread.middle],
         "lexicon": _relative(index.scores(layer, match.words))[chosen],
-        "asked": _relative(index.scores(layer, match.own_words))[chosen],
+        "asked": match.by_own_words(grain)[chosen],
         "routed": _relative(index.scores(layer, match.routed))[chosen],
         "routed_share": match._share(layer, match.routed)[chosen],
         "routed_pairs": _relative(index.pair_scores(layer, match.routed_pairs))[chosen],

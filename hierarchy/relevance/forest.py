@@ -32,6 +32,9 @@ _DAMAGED = (OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, zi
 
 Floats = NDArray[np.float64]
 
+# So many rows at a time: what is in hand then stays in the processor's cache, which halves the time.
+_ROWS = 256
+
 # Fewer documents say nothing of what is usual.
 _FEW_DOCUMENTS = 10
 
@@ -72,13 +75,18 @@ class Forest:
 
     def sums(self, rows: NDArray[Any]) -> Floats:
         """What the trees say of each row together."""
+        parts = [self._sums(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _sums(self, rows: NDArray[Any]) -> Floats:
         reachable = np.full((len(self.leaf_values), len(rows)), np.uint32(0xFFFFFFFF))
         for column, thresholds, trees, keeps in self._tables:
             failed = np.searchsorted(thresholds, rows[:, column].astype(np.float64), "left")
-            reachable[trees] &= keeps[:, failed]
+            reachable[trees] &= keeps.take(failed, axis=1)
         first = reachable & (~reachable + np.uint32(1))
-        leaf = np.frexp(first.astype(np.float64))[1] - 1
-        return np.asarray(np.take_along_axis(self.leaf_values, leaf, axis=1).sum(axis=0))
+        leaf = (first.astype(np.float32).view(np.uint32) >> np.uint32(23)) - np.uint32(127)  # the exponent, exactly
+        leaf += (np.arange(len(self.leaf_values), dtype=np.uint32) * np.uint32(MAX_LEAVES))[:, None]
+        return np.asarray(self.leaf_values.ravel().take(leaf).sum(axis=0))
 
     @cached_property
     def _tables(self) -> tuple[tuple[int, Floats, NDArray[np.int64], NDArray[np.uint32]], ...]:

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from hierarchy.relevance.index import GRAINS, Index, Layer
 from hierarchy.relevance.question import Question
 
-__all__ = ["SPEECH_SHARE", "Passages", "formula_scores", "grain_of", "passage_relevance"]
+__all__ = ["Passages", "formula_scores", "grain_of", "passage_relevance"]
 
 Floats = NDArray[np.float64]
 
 # Beyond these shares a document is a transcript, or a report made of tables.
-SPEECH_SHARE, _TABLE_SHARE = 0.3, 0.1
+_SPEECH_SHARE, _TABLE_SHARE = 0.3, 0.1
 # A passage with this share of digits is as dense with numbers as a statement.
 _DENSE_DIGITS = 0.15
 
@@ -46,7 +46,7 @@ class Passages:
 
 def grain_of(index: Index) -> int:
     """Which of `GRAINS` suits a document, as an index: 512 tokens for speech, 256 for paged tables, else sentences."""
-    if index.speech > SPEECH_SHARE:
+    if index.speech > _SPEECH_SHARE:
         return GRAINS.index(512)
     paged = any(file.pages for file in index.tree.files)
     return GRAINS.index(256) if paged and index.tabular > _TABLE_SHARE else GRAINS.index(0)
@@ -99,7 +99,7 @@ def _prose(index: Index, layer: Layer, question: Question, asked: dict[int, floa
     score += index.section_titles.share(asked)[index.sections.of_leaf[middle]]
     if len(index.files) > 1:
         score += _relative(index.scores(index.files, asked))[index.files.of_leaf[middle]]
-    if index.speech <= SPEECH_SHARE:  # nobody speaks in the phrases that a model expects
+    if index.speech <= _SPEECH_SHARE:  # nobody speaks in the phrases that a model expects
         score += 0.3 * _relative(index.pair_scores(layer, _pairs(index, question.routed_pairs)))
     if question.wants_effect:
         score += 0.6 * _sums(index.looks.results, layer) / _sums(np.arange(len(index.looks.results)), layer)

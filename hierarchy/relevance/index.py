@@ -108,13 +108,13 @@ def matched_share(matches: Sequence[tuple[Ints, float]], size: int) -> Floats:
 
 
 def _counted(owners: Ints, size: int) -> tuple[Ints, Floats]:
-    """Distinct owners and how often each occurs. Owners come sorted when leaves do, which is the cheap case."""
-    if len(owners) * 8 < size:
-        held, counts = np.unique(owners, return_counts=True)
-        return held, counts.astype(np.float64)
-    counts = np.bincount(owners, minlength=size)
-    held = np.flatnonzero(counts)
-    return held, counts[held].astype(np.float64)
+    """Distinct owners and how often each occurs. **Owners are ascending**, as leaves are."""
+    if len(owners) * 2 > size:
+        counts = np.bincount(owners, minlength=size)
+        held = np.flatnonzero(counts)
+        return held, counts[held].astype(np.float64)
+    first = np.flatnonzero(np.concatenate((np.ones(min(1, len(owners)), dtype=np.bool_), owners[1:] != owners[:-1])))
+    return owners[first], np.diff(np.append(first, len(owners))).astype(np.float64)
 
 
 class Index:
@@ -275,7 +275,7 @@ class Index:
             leaves = self.leaves_with(number)
             if not len(leaves):
                 continue
-            held = len(np.unique(layer.of_leaf[leaves]))
+            held = len(_counted(layer.of_leaf[leaves], len(layer))[0])
             rarity = np.log1p((len(layer) - held + 0.5) / (held + 0.5))
             counts = np.searchsorted(leaves, last, "left") - np.searchsorted(leaves, first, "left")
             total += weight * rarity * counts * (_K1 + 1) / (counts + _K1)
@@ -294,7 +294,7 @@ class Index:
         """What a stretch would score that is nothing but the terms, many times each."""
         total = 0.0
         for number, weight in numbers.items():
-            held = len(np.unique(layer.of_leaf[self.leaves_with(number)]))
+            held = len(_counted(layer.of_leaf[self.leaves_with(number)], len(layer))[0])
             total += weight * (_K1 + 1) * float(np.log1p((len(layer) - held + 0.5) / (held + 0.5)))
         return total
 
