@@ -212,7 +212,6 @@ class TestManyAtOnce:
 
 
 class TestWithAStore:
-    @pytest.mark.xfail(strict=True, reason="the balance a prompt tells depends on the margin learnt since")
     def test_asked_again(self, server, tmp_path):
         """The same question costs nothing the second time, streamed or not, and the answer is the same."""
         server.script = answers(answers_as_asked)
