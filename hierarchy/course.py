@@ -48,8 +48,6 @@ _ANY_BALANCE = 10_000
 _BRANCH_PROMPT_TOKENS = 128
 # Beside summaries of everything, so much is shown verbatim, to quote from.
 _QUOTABLE_TOKENS = 1_500
-# The grain that suits reports with tables.
-_TABULAR_GRAIN = 256
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +118,6 @@ class Course:
             },
             margin=self.tariff.margin(FIRST_TOKENS),
             can_route=self.helper.answers("route"),
-            tabular=relevance.grain_tokens == _TABULAR_GRAIN,
             asks_for_all=asks_for_all(self.question) or (relevance.question.wants_files and len(self.tree.files) > 1),
             asks_for_summary=asks_for_summary(self.question),
             way=self.strategy.way,

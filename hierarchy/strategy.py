@@ -47,7 +47,7 @@ _LEAST_ROUND_TOKENS, _LABELS = 400, 1.2
 # What routing may cost: a share of the budget. It is judged by the reply that usually comes, not by the longest.
 _ROUTE_SHARE = 1 / 3
 _USUAL_REPLY = {"full": 95, "lean": 45}
-# From here on the full form's hundred tokens are small change everywhere; below, it pays where statements have names.
+# From here on the full form's hundred tokens are small change.
 _ROOMY_TOKENS = 4_000
 # A branch's call must leave room for text: below this many tokens there is nothing to divide.
 _LEAST_BRANCHES_TOKENS = 2_500
@@ -104,7 +104,6 @@ class Situation:
         prompt_tokens: What its prompt counts, by form.
         margin: By how much the provider may count higher.
         can_route: Whether the model can do more than quote.
-        tabular: Whether the document is a report with tables.
         asks_for_all: Whether the question is about all of the document.
         asks_for_summary: Whether it wants all of it in short.
         way: What the user asked for; `auto` for what is best.
@@ -122,7 +121,6 @@ class Situation:
     prompt_tokens: dict[str, int]
     margin: float = 1.0
     can_route: bool = True
-    tabular: bool = False
     asks_for_all: bool = False
     asks_for_summary: bool = False
     way: str = "auto"
@@ -221,10 +219,14 @@ def _staged(given: Situation) -> Plan:
 
 
 def _form(given: Situation) -> Form:
-    """Which form of routing is worth its tokens: the full one where statements have names or tokens are plenty."""
+    """Which form of routing is worth its tokens.
+
+    Terms alone find as much as the full form does; what kind of question it is and of which parts is worth a hundred
+    tokens where there are plenty.
+    """
     if not given.can_route or (given.max_calls is not None and given.max_calls < 2):
         return "no"
-    forms: tuple[Form, ...] = ("full", "lean") if given.tabular or given.budget_tokens >= _ROOMY_TOKENS else ("lean",)
+    forms: tuple[Form, ...] = ("full", "lean") if given.budget_tokens >= _ROOMY_TOKENS else ("lean",)
     for form in forms:
         usual = given.prompt_tokens[form] + _USUAL_REPLY[form]
         fits = given.route_tokens[form] <= given.budget_tokens - given.least_tokens

@@ -43,12 +43,10 @@ class TestTable:
             # The full form where tokens are plenty or statements have names, the lean one elsewhere.
             ({"budget": 4_000}, "staged", "full", 2),
             ({"budget": 3_999}, "staged", "lean", 2),
-            ({"budget": 3_999, "tabular": True}, "staged", "full", 2),
-            ({"budget": 1_000, "tabular": True}, "staged", "full", 1),
+            ({"budget": 1_000}, "staged", "lean", 1),
             # Its usual reply is at most a third of the budget, and its longest leaves the least answer its tokens.
-            ({"budget": 700, "tabular": True, "least_tokens": 300}, "staged", "full", 1),
-            ({"budget": 674, "tabular": True, "least_tokens": 300}, "staged", "lean", 1),
-            ({"budget": 700, "tabular": True, "least_tokens": 351}, "staged", "lean", 1),
+            ({"budget": 700, "least_tokens": 300}, "staged", "lean", 1),
+            ({"budget": 700, "least_tokens": 571}, "staged", "no", 1),
             ({"budget": 529}, "staged", "no", 1),
             ({"budget": 530}, "staged", "lean", 1),
             # As many rounds as are allowed, affordable and callable.
@@ -199,7 +197,6 @@ def situations(draw):
         route_tokens={form: prompts[form] + draw(st.integers(0, 500)) for form in prompts},
         margin=draw(st.sampled_from([1.0, 1.3, 2.0])),
         can_route=draw(st.booleans()),
-        tabular=draw(st.booleans()),
         asks_for_all=draw(st.booleans()),
         way=draw(st.sampled_from(WAYS)),
         rounds=draw(st.integers(1, 5)),

@@ -88,7 +88,7 @@ Examples:
 @click.option(
     "--form",
     type=click.Choice(("full", "lean")),
-    help="In which form the replies are asked for and charged; the one that suits the document by default.",
+    help="In which form the replies are asked for and charged; lean by default.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Documents read side by side.")
 @click.option(

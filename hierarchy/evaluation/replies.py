@@ -2,7 +2,7 @@
 
 `route_replies.jsonl` beside a set's cases holds one reply a line: `{"id", "terms", "needs", "kind"}`. A reply is put as
 the model would have put it, read as the library reads it (`router`), and **charged in full: the prompt as the library
-renders it and the reply, in tokens**. Which form of the call a document gets follows from its text alone.
+renders it and the reply, in tokens**.
 
 Knows routing and sets. Doesn't know what is made of a routing (`relevance`) or how it is judged (`metrics`).
 """
@@ -130,9 +130,9 @@ def ask_with_reply(
         index: Its index.
         question: As asked.
         reply: What was recorded.
-        lean: Which form of the call; None for the one that suits the document.
+        lean: Which form of the call; None for the lean one, which finds as much and costs less.
     """
-    lean = is_lean(index) if lean is None else lean
+    lean = lean is None or lean
     call = router.request(question, router.described(tree, GRAINS[grain_of(index)]), lean=lean)
     text = _as_replied(reply, lean=lean)
     tokens = count_tokens(call.prompt) + count_tokens(text)
@@ -147,7 +147,7 @@ def routed_forms(tree: SummaryTree, index: Index, question: str, reply: Routing)
 
 def ask_wrongly(tree: SummaryTree, index: Index, question: str, other: Routing) -> Asked:
     """A question routed by the reply to another one, in the form that suits the document."""
-    return replace(ask_with_reply(tree, index, question, other), form="wrong")
+    return replace(ask_with_reply(tree, index, question, other, lean=is_lean(index)), form="wrong")
 
 
 def _as_replied(reply: Routing, *, lean: bool) -> str:

@@ -47,13 +47,14 @@ def test_a_line_that_is_no_reply_is_named(tmp_path, line):
 
 
 class TestAsking:
-    def test_the_form_follows_the_document(self):
-        """A report with tables is asked what it needs, by name; a letter for a list of terms."""
+    def test_the_lean_form_is_the_one_unless_another_is_asked_for(self):
+        """It costs less and finds as much; the full one knows needs and kind, too."""
         letter, report = outline(chart()), hierarchy.outline(hierarchy.sample("annual_report.pdf"))
         assert is_lean(tree_index(letter))
         assert not is_lean(tree_index(report))
         assert ask_with_reply(letter, tree_index(letter), "Why was warfarin stopped?", REPLY).form == "lean"
-        asked = ask_with_reply(report, tree_index(report), "Why was warfarin stopped?", REPLY)
+        assert ask_with_reply(report, tree_index(report), "Why was warfarin stopped?", REPLY).form == "lean"
+        asked = ask_with_reply(report, tree_index(report), "Why was warfarin stopped?", REPLY, lean=False)
         assert (asked.form, asked.question.needs, asked.question.kind) == ("full", (("discharg", "letter"),), "lookup")
 
     def test_the_lean_form_knows_terms_alone(self):
