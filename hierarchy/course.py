@@ -203,7 +203,7 @@ class Course:
 
         Where there is none, or no room for it, that is said.
         """
-        sought = estimate(self.tree, answer.missing)
+        sought = estimate(self.tree, answer.missing, lexicons=self.strategy.lexicons)
         quoted = self._quoted(answer, sought)
         asked = Turn(missing=answer.missing, kept=len(quoted), left_tokens=_ANY_BALANCE)
         unseen = sought.without(np.flatnonzero(shown))

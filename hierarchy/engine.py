@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,10 +30,11 @@ from hierarchy.events import Event, Said
 from hierarchy.flow import Context, Flow, Strategy, answer_question, gather_context
 from hierarchy.journal import identity_of, margins_of_run
 from hierarchy.margins import Margins
-from hierarchy.models import Model, as_model
+from hierarchy.models import ExtractiveModel, Model, as_model
 from hierarchy.quoting import Quote, quote_question
+from hierarchy.relevance import built_in, load_lexicon
 from hierarchy.session import OnEvent, Retries, Session, tariff_of
-from hierarchy.shelf import Shelf
+from hierarchy.shelf import Shelf, source_key
 from hierarchy.strategy import WAYS
 from hierarchy.tree import SummaryTree
 
@@ -65,6 +66,7 @@ class Reasoner:
         way: How documents are read: `auto` chooses by budget, document and question; `single`, `staged` or `branches`.
         rounds: How often evidence is read and answered from, at most.
         prompts: A folder of templates that go before the built-in ones.
+        lexicons: TOML files of what documents call the things that people ask for, beside the built-in ones.
         store: Where replies and trees are kept, so that none is paid for twice: a file, a `Store`, None for nowhere.
             `auto` is the user's own store if a language model is named, and nowhere otherwise.
         api_base: Where the models are served, for servers of one's own.
@@ -93,6 +95,7 @@ class Reasoner:
         way: str = "auto",
         rounds: int = 2,
         prompts: str | Path | None = None,
+        lexicons: Sequence[str | Path] = (),
         store: str | Path | Store | None = "auto",
         api_base: str | None = None,
         timeout_s: float = 600.0,
@@ -103,11 +106,12 @@ class Reasoner:
         named_model = partial(as_model, api_base=api_base, timeout_s=timeout_s, options=model_options)
         self.model: Model = named_model(model)
         self.helper: Model = self.model if summary_model is None else named_model(summary_model)
-        for name, value in (("max_concurrency", max_concurrency), ("max_attempts", max_attempts), ("rounds", rounds)):
-            if value < 1:
-                raise InputError(f"{name} is {value}.", "Give 1 or more.")
+        _check_positive(max_concurrency=max_concurrency, max_attempts=max_attempts, rounds=rounds)
         if way not in WAYS:
             raise InputError(f"There is no way {way!r} to read.", f"Use one of {', '.join(WAYS)}.")
+        known = (*built_in(), *map(load_lexicon, lexicons)) if lexicons else ()
+        if known and isinstance(self.model, ExtractiveModel):
+            self.model = self.helper = ExtractiveModel(lexicons=known)
         policy_name, function = _policy(policy)
         self.strategy = Strategy(
             policy=function,
@@ -115,6 +119,7 @@ class Reasoner:
             way=way,
             rounds=rounds,
             prompts=Path(prompts) if prompts is not None else None,
+            lexicons=known or None,
         )
         self.retries = Retries(most=max_attempts)
         self.margins = Margins()
@@ -138,7 +143,7 @@ class Reasoner:
         """
         if isinstance(document, SummaryTree):
             return document
-        key = _identity(document)
+        key = source_key(document)
         with self._lock:
             if key is not None and key in self._trees:
                 self._trees.move_to_end(key)
@@ -476,21 +481,15 @@ def outline(document: Source, *, progress: Progress | None = None) -> SummaryTre
     return Reasoner().outline(document, progress=progress)
 
 
+def _check_positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise InputError(f"{name} is {value}.", "Give 1 or more.")
+
+
 def _policy(policy: str | Policy) -> tuple[str, Policy]:
     if not isinstance(policy, str):
         return getattr(policy, "__name__", "custom"), policy
-    if policy not in POLICIES:
-        raise InputError(f"There is no policy {policy!r}.", f"Use one of {', '.join(sorted(POLICIES))}, or a function.")
-    return policy, POLICIES[policy]
-
-
-def _identity(document: str | Path | Document) -> tuple[object, ...] | None:
-    """What a source is known by; None for what may change unnoticed (folders, patterns, standard input)."""
-    if isinstance(document, Document):
-        return document.name, document.key
-    path = Path(document)
-    try:
-        status = path.stat() if str(document) != "-" and path.is_file() else None
-    except OSError:
-        return None
-    return (str(path.resolve()), status.st_mtime_ns, status.st_size) if status else None
+    if policy in POLICIES:
+        return policy, POLICIES[policy]
+    raise InputError(f"There is no policy {policy!r}.", f"Use one of {', '.join(sorted(POLICIES))}, or a function.")

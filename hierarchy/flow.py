@@ -107,7 +107,7 @@ def answer_question(
     least = course.least_tokens
     if budget.total_tokens < least:
         raise BudgetTooSmall(needed_tokens=least, given_tokens=budget.total_tokens)
-    relevance = yield from _oriented(tree, parse(question))
+    relevance = yield from _oriented(tree, parse(question), strategy)
     given = course.situation(relevance)
     plan = choose(given)
     yield planned(plan)
@@ -116,7 +116,7 @@ def answer_question(
     if plan.routing != "no":
         routing = yield from course.route(plan, relevance)
         if routing.terms or routing.needs:
-            relevance = yield from _oriented(tree, routed(parse(question), routing), again=True)
+            relevance = yield from _oriented(tree, routed(parse(question), routing), strategy, again=True)
         if (changed := revised(plan, given, kind=routing.kind, question=question)) != plan:
             plan = changed
             yield planned(plan)
@@ -139,7 +139,7 @@ def gather_context(
     """
     _check_question(question)
     yield started(tree, question, budget, strategy, "")
-    relevance = yield from _oriented(tree, parse(question))
+    relevance = yield from _oriented(tree, parse(question), strategy)
 
     def cost(evidence: Evidence) -> int:
         return count(render_passages(evidence.passages))
@@ -178,12 +178,12 @@ def _check_question(question: str) -> None:
         raise InputError("The question is empty.", "Ask something.")
 
 
-def _oriented(tree: SummaryTree, question: Question, *, again: bool = False) -> Flow[Relevance]:
+def _oriented(tree: SummaryTree, question: Question, strategy: Strategy, *, again: bool = False) -> Flow[Relevance]:
     """Estimate relevance and tell of it; `again` once there is more to search for."""
     if not again:
         notes = tuple(f"{file.name}: {note}" for file in (tree.document, *tree.document.parts) for note in file.notes)
         yield Outlined(nodes=len(tree), leaves=len(tree.leaves), depth=tree.depth, notes=notes)
-    relevance = estimate(tree, question)
+    relevance = estimate(tree, question, lexicons=strategy.lexicons)
     top = np.argsort(-relevance.gain, kind="stable")[:_TOP_NODES]
     nodes = (tree.node(int(number)) for number in relevance.candidates[top])
     yield Estimated(

@@ -23,7 +23,7 @@ from hierarchy.tree import SummaryTree
 if TYPE_CHECKING:
     from hierarchy.store import Store
 
-__all__ = ["Shelf"]
+__all__ = ["Shelf", "source_key"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -94,3 +94,15 @@ class Shelf:
         if self._store is not None:
             for model, margin in margins.snapshot():
                 self._store.keep_margin(model, margin)
+
+
+def source_key(document: str | Path | Document) -> tuple[object, ...] | None:
+    """What a source is known by; None for what may change unnoticed (folders, patterns, standard input)."""
+    if isinstance(document, Document):
+        return document.name, document.key
+    path = Path(document)
+    try:
+        status = path.stat() if str(document) != "-" and path.is_file() else None
+    except OSError:
+        return None
+    return (str(path.resolve()), status.st_mtime_ns, status.st_size) if status else None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from hierarchy.allocator import Policy, expected_gain
+from hierarchy.relevance import Lexicon
 
 __all__ = [
     "FIRST_TOKENS",
@@ -77,6 +78,7 @@ class Strategy:
         way: How the document is read, `strategy.WAYS`; `auto` chooses by budget, document and question.
         rounds: How often evidence is read and answered from, at most.
         prompts: A folder of templates that go before the built-in ones.
+        lexicons: What documents call the things that people ask for; the built-in ones if None.
     """
 
     policy: Policy = expected_gain
@@ -86,6 +88,7 @@ class Strategy:
     way: str = "auto"
     rounds: int = 2
     prompts: Path | None = None
+    lexicons: tuple[Lexicon, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

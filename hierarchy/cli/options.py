@@ -134,6 +134,13 @@ def budget_option(default: str) -> Callable[[F], F]:
     )
 
 
+_LEXICONS_OPTION = click.option(
+    "--lexicon",
+    "lexicons",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="TOML file of what your documents call the things that you ask for; may be given several times.",
+)
 _MODEL_OPTIONS = (
     click.option(
         "--model",
@@ -191,6 +198,7 @@ _MODEL_OPTIONS = (
         type=click.Path(dir_okay=False, path_type=Path),
         help="Where replies are kept, so that none is paid for twice; with a language model, your own store.",
     ),
+    _LEXICONS_OPTION,
     click.option("--no-store", is_flag=True, help="Keep nothing on disk."),
 )
 

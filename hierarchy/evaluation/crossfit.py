@@ -19,13 +19,13 @@ from hierarchy.evaluation.figures import Scoreboard, score
 from hierarchy.evaluation.fit import ROUNDS, Fitted, Progress, fit_examples
 from hierarchy.evaluation.fitting import Material
 from hierarchy.evaluation.labels import Example
+from hierarchy.evaluation.ours import by_formula
 from hierarchy.evaluation.predictions import Prediction
 from hierarchy.evaluation.replies import ask_wrongly, mismatched, routed_forms
 from hierarchy.evaluation.report import Row
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.evaluation.trees import stretches_of
-from hierarchy.relevance import Forest, Relevance, Routing, parse
-from hierarchy.relevance.formula import passage_relevance
+from hierarchy.relevance import Forest, Relevance, Routing
 from hierarchy.tree import SummaryTree
 
 __all__ = ["RELIABILITY_HEADER", "answerable_rows", "cross_validated", "families", "grown_apart", "reliability_rows"]
@@ -96,7 +96,7 @@ def cross_validated(
         if apart:
             learned = relevance.estimate(tree, case.question, forest=apart)
             yield _Estimate(weights=_APART, relevance=learned)
-            yield _Estimate(weights=_FORMULA, relevance=_by_formula(tree, case.question, learned))
+            yield _Estimate(weights=_FORMULA, relevance=by_formula(tree, case.question, learned))
 
     found = list(_predicted(dataset, estimates, budgets, progress))
     boards = list(score(dataset, [one for one in found if one.system in (_CROSS, _APART, _FORMULA)]))
@@ -182,13 +182,3 @@ def _predicted(
                     read = (stretch for run in runs for stretch in stretches_of(tree, np.arange(*run)))
                     spans = material.fit(read, left)
                     yield Prediction(id=case.id, budget_tokens=budget, spans=spans, system=estimate.weights)
-
-
-def _by_formula(tree: SummaryTree, question: str, learned: Relevance) -> Relevance:
-    """The fixed formula's passages in place of the learned ones."""
-    found = passage_relevance(relevance.tree_index(tree), parse(question))
-    layer = found.layer
-    best = np.maximum.reduceat(found.leaf_match, layer.low)[layer.of_leaf]
-    share = np.where(best > 0, found.leaf_match / np.maximum(best, 1e-12), 1.0)
-    leaf = np.where(learned.skip, 0.0, found.probability[layer.of_leaf] * (0.1 + 0.9 * share))
-    return replace(learned, candidates=layer.nodes, gain=found.probability, leaf=leaf)

@@ -6,8 +6,10 @@ What it reads at a budget is what `allocator` grants there. Doesn't answer: that
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+
+import numpy as np
 
 from hierarchy import allocator, planner, relevance
 from hierarchy.document import Document
@@ -17,12 +19,14 @@ from hierarchy.evaluation.oracle import CaseReader
 from hierarchy.evaluation.predictions import EvidenceSpan
 from hierarchy.evaluation.replies import Asked, ask_unrouted, ask_with_reply
 from hierarchy.evaluation.sets import Case
-from hierarchy.relevance import Relevance, Routing, tree_index
+from hierarchy.relevance import Relevance, Routing, parse, tree_index
+from hierarchy.relevance.formula import passage_relevance
 from hierarchy.relevance.learned import shipped_forest
+from hierarchy.stopping import enough_tokens
 from hierarchy.tokens import count_tokens
-from hierarchy.tree import LeafTable
+from hierarchy.tree import LeafTable, SummaryTree
 
-__all__ = ["ROUTED", "HierarchySystem", "RoutedSystem", "fitting_notes"]
+__all__ = ["ROUTED", "HierarchySystem", "RoutedSystem", "by_formula", "fitting_notes"]
 
 ROUTED = "-routed"
 """What the name of a system ends in that was given a model's replies."""
@@ -34,9 +38,15 @@ class HierarchySystem:
 
     Attributes:
         policy: Name of one of `allocator.POLICIES`; None for what the library does by default.
+        lexicons: Whether lexicons are used.
+        formula: Whether the fixed formula estimates relevance in place of the learned weights.
+        confidence: Read no more than is likely to be enough, as `Budget.stop_when_confident`.
     """
 
     policy: str | None = None
+    lexicons: bool = True
+    formula: bool = False
+    confidence: float | None = None
 
     def prepare(self, document: Document) -> Reader:
         """Build the tree and its index."""
@@ -44,9 +54,17 @@ class HierarchySystem:
 
         @lru_cache(maxsize=1)  # one question is asked at every budget in turn
         def estimate(question: str) -> Relevance:
-            return relevance.estimate(reading.tree, question)
+            learned = relevance.estimate(reading.tree, question, lexicons=None if self.lexicons else ())
+            return by_formula(reading.tree, question, learned) if self.formula else learned
 
-        return lambda question, budget_tokens: reading.read(estimate(question), budget_tokens)
+        def read(question: str, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
+            estimated, tokens = estimate(question), budget_tokens
+            if self.confidence is not None:
+                policy = allocator.POLICIES[self.policy or "expected_gain"]
+                tokens = enough_tokens(reading.tree, estimated, policy, budget_tokens, confidence=self.confidence)
+            return reading.read(estimated, tokens)
+
+        return read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +124,16 @@ class _Reading:
         return self.material.fit(_stretches(self.tree.leaves, runs), budget_tokens)
 
 
+def by_formula(tree: SummaryTree, question: str, learned: Relevance) -> Relevance:
+    """The fixed formula's passages in place of the learned ones."""
+    found = passage_relevance(tree_index(tree), parse(question))
+    layer = found.layer
+    best = np.maximum.reduceat(found.leaf_match, layer.low)[layer.of_leaf]
+    share = np.where(best > 0, found.leaf_match / np.maximum(best, 1e-12), 1.0)
+    leaf = np.where(learned.skip, 0.0, found.probability[layer.of_leaf] * (0.1 + 0.9 * share))
+    return replace(learned, candidates=layer.nodes, gain=found.probability, leaf=leaf)
+
+
 def fitting_notes(set_name: str, systems: Iterable[str]) -> tuple[str, ...]:
     """A sentence to stand beside figures of the library on a set that its weights were fitted on; else nothing.
 
@@ -115,7 +143,7 @@ def fitting_notes(set_name: str, systems: Iterable[str]) -> tuple[str, ...]:
         set_name: Name of the set's folder.
         systems: Names of the systems that were scored.
     """
-    names = ("hierarchy", *allocator.POLICIES)
+    names = ("hierarchy", "no_lexicons", "confident_0.7", "confident_0.8", "confident_0.9", *allocator.POLICIES)
     ours = [system for system in systems if system.removesuffix(ROUTED).replace("-", "_") in names]
     if not ours or set_name not in shipped_forest().origin.get("questions", {}):
         return ()

@@ -20,7 +20,7 @@ from typing import Any
 from hierarchy.calls import Outcome, Request
 from hierarchy.errors import Unavailable
 from hierarchy.models.local import cut_to, local_outcome
-from hierarchy.relevance.lexicon import built_in, expand
+from hierarchy.relevance.lexicon import Lexicon, built_in, expand
 from hierarchy.relevance.question import Question, parse
 from hierarchy.terms import INSTRUCTION_WORDS, STOPWORDS, terms
 from hierarchy.tokens import Counter, count_tokens
@@ -123,9 +123,11 @@ class ExtractiveModel:
 
     Args:
         count: Counts prompts and replies.
+        lexicons: What documents call the things that people ask for; those that come with the library if None.
     """
 
-    def __init__(self, count: Counter = count_tokens) -> None:
+    def __init__(self, count: Counter = count_tokens, lexicons: Sequence[Lexicon] | None = None) -> None:
+        self._lexicons = lexicons
         self.name = "extractive"
         self.count = count
         self.margin = 1.0
@@ -142,7 +144,8 @@ class ExtractiveModel:
             error = Unavailable(f"The built-in model can't {request.stage}.", "Give a language model.")
             return Outcome(usage=local_outcome(request, "", self.count).usage, error=error)
         question = str(request.variables.get("question", ""))
-        ranked = _ranked(question, list(_sentences(request.variables.get("passages", ()))))
+        lexicons = built_in() if self._lexicons is None else self._lexicons
+        ranked = _ranked(question, list(_sentences(request.variables.get("passages", ()))), lexicons)
         return local_outcome(request, replies[request.stage](question, ranked, request.max_output_tokens), self.count)
 
     async def acomplete(self, request: Request) -> Outcome:
@@ -209,13 +212,13 @@ def _lines(passage: Mapping[str, Any], text: str) -> Iterator[tuple[int, int, fl
         start += len(line) + 1
 
 
-def _ranked(question: str, sentences: Sequence[_Sentence]) -> list[_Scored]:
+def _ranked(question: str, sentences: Sequence[_Sentence], lexicons: Sequence[Lexicon]) -> list[_Scored]:
     """All sentences, best first: the caller's estimate blended with the share of the question that each says."""
     parsed = parse(question)
     asked = frozenset(terms(" ".join(_asked(question))))
     spread = Tally(term for sentence in sentences for term in sentence.own | sentence.around)
     weights = {term: math.log(1 + (len(sentences) + 1) / (spread[term] + 1)) for term in sorted(asked)}
-    meant = expand(question, built_in())
+    meant = expand(question, lexicons)
     replaced = {term for _, phrase in meant.uses for term in terms(phrase)} - {t for p in meant.phrases for t in p}
     weights |= {term: _REPLACED_WEIGHT * weights[term] for term in sorted(replaced & asked)}
     total = sum(weights.values()) or 1.0

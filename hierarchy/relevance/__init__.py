@@ -11,6 +11,7 @@ becomes a probability in `learned`, and the fixed formula behind it in `formula`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from hierarchy.relevance.forest import Forest
 from hierarchy.relevance.formula import passage_relevance
 from hierarchy.relevance.index import Index
 from hierarchy.relevance.learned import Scored, learned_relevance
-from hierarchy.relevance.lexicon import built_in, expand
+from hierarchy.relevance.lexicon import Lexicon, built_in, expand, load_lexicon
 from hierarchy.relevance.question import Question, Routing, parse, routed
 from hierarchy.segments import LeafKind
 from hierarchy.tree import Ints, SummaryTree
@@ -30,11 +31,14 @@ __all__ = [
     "Candidates",
     "Forest",
     "Index",
+    "Lexicon",
     "Question",
     "Relevance",
     "Routing",
+    "built_in",
     "describe_question",
     "estimate",
+    "load_lexicon",
     "parse",
     "routed",
     "tree_index",
@@ -81,7 +85,12 @@ class Relevance:
 
 
 def estimate(
-    tree: SummaryTree, question: str | Question, index: Index | None = None, *, forest: Forest | None = None
+    tree: SummaryTree,
+    question: str | Question,
+    index: Index | None = None,
+    *,
+    forest: Forest | None = None,
+    lexicons: Sequence[Lexicon] | None = None,
 ) -> Relevance:
     """Estimate the relevance of every node.
 
@@ -90,6 +99,7 @@ def estimate(
         question: The question, parsed or not.
         index: The tree's index, if it is at hand; else the tree's own, built on first use.
         forest: Other weights than those that come with the library.
+        lexicons: All that are to be used; those that come with the library if None.
 
     Returns:
         Probabilities per node and leaf, and the passages worth reading. **A node is at least as relevant as each of
@@ -97,7 +107,7 @@ def estimate(
     """
     index = index or tree_index(tree)
     asked = parse(question) if isinstance(question, str) else question
-    expansion = expand(asked.text, built_in())
+    expansion = expand(asked.text, built_in() if lexicons is None else lexicons)
     by_formula = passage_relevance(index, asked)
     scored = learned_relevance(index, asked, expansion, by_formula, forest)
     furniture = tree.leaves.kind == LeafKind.FURNITURE

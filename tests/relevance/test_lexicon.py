@@ -335,3 +335,32 @@ def test_a_question_is_expanded_in_a_fraction_of_its_budget():
     question = "What was the quick ratio, the net debt and capital expenditure of Acme in 2018?"
     loading = cpu_seconds(lambda: [load_lexicon(file) for file in FILES])
     assert cpu_seconds(lambda: [expand(question, built_in()) for _ in range(40)]) < loading
+
+
+OWN = """
+[[concept]]
+asks = ["churn"]
+words = ["customers who did not renew"]
+places = ["retention"]
+"""
+
+
+def test_a_lexicon_of_ones_own_finds_what_the_document_calls_it(tmp_path):
+    """Beside the built-in ones; its use shows in the trace, and a broken file is refused with its place."""
+    import hierarchy
+    from hierarchy.events import Estimated
+
+    path = tmp_path / "saas.toml"
+    path.write_text(OWN, "utf-8")
+    text = "".join(f"The platform processed {n} thousand orders in week {n}.\n\n" for n in range(300))
+    text += "# Retention\n\nCustomers who did not renew made up 4.1 % of the total.\n\n" + text
+    report = hierarchy.Document(name="report.txt", text=text)
+    question = "What was churn?"
+    plain = hierarchy.Reasoner().ask(report, question, budget=700)
+    mine = hierarchy.Reasoner(lexicons=[path]).ask(report, question, budget=700)
+    assert "4.1 %" in mine.text
+    assert "4.1 %" not in plain.text
+    assert any("saas: churn" in use for event in mine.trace.of(Estimated) for use in event.vocabulary)
+    path.write_text("[[concept]]\nasks = 3\n", "utf-8")
+    with pytest.raises(InputError, match=r"saas\.toml"):
+        hierarchy.Reasoner(lexicons=[path])
