@@ -670,8 +670,8 @@ def quickly() -> Iterator[None]:
     estimated = _remembered(estimate)
     known: set[int] = set()
 
-    def estimates(tree: Any, question: Any) -> Any:
-        relevance = estimated(tree, question)
+    def estimates(tree: Any, question: Any, **options: Any) -> Any:
+        relevance = estimated(tree, question, **options)
         known.add(id(relevance))
         return relevance
 
@@ -696,10 +696,11 @@ def quickly() -> Iterator[None]:
 def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
     known: dict[Any, tuple[Any, Any]] = {}
 
-    def remembered(*args: Any) -> Any:
-        key = tuple(each if isinstance(each, int | float | str | None) else _name(each) for each in args)
+    def remembered(*args: Any, **options: Any) -> Any:
+        given = (*args, *(value for _, value in sorted(options.items())))
+        key = tuple(each if isinstance(each, int | float | str | tuple | None) else _name(each) for each in given)
         if key not in known:
-            known[key] = (function(*args), args)  # The arguments are held, so that no other gets their identity.
+            known[key] = (function(*args, **options), given)  # Held, so that no other gets their identity.
         return known[key][0]
 
     return remembered
