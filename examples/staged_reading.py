@@ -1,8 +1,8 @@
 """What staged reading costs where a model routes and answers well: ten questions on the two bundled reports.
 
-No model is called. A scripted one says what a strong one would: it names the document's own words to search for, answers
-with verbatim quotes if the evidence was shown to it, and else quotes what there is and names what is missing. What is
-real is the reading: which passages were chosen, in how many rounds, for how many tokens.
+No model is called. A scripted one says what a strong one would: it names the document's own words to search for,
+answers with verbatim quotes if the evidence was shown to it, and else quotes what there is and names what is missing.
+What is real is the reading: which passages were chosen, in how many rounds, for how many tokens.
 
     python examples/staged_reading.py                # tokens / calls / rounds at 2k, 8k and 32k
     python examples/staged_reading.py 4000           # at another budget

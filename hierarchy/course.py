@@ -21,6 +21,7 @@ from hierarchy.allocator import POLICIES
 from hierarchy.answer import Answer, receipt
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.calls import Outcome, Request, Steps, T, Tariff
+from hierarchy.completing import with_needs, with_whole_tables
 from hierarchy.composer import Note, Turn
 from hierarchy.events import Event, Kept, Missed, Noted, Searched
 from hierarchy.evidence import Evidence, Passage, passages_of, runs_of
@@ -42,6 +43,8 @@ _LABELS, _LEAST_ROUND_TOKENS = 1.2, 300
 _USUAL_REPLY_TOKENS = 200
 # The balance is told in steps, so that a few tokens more or less spent before don't make another prompt of it.
 _BALANCE_STEP = 500
+# What a first round may spend beyond its tokens on whole tables, and again on needs that it holds nothing of.
+_COMPLETION_TOKENS = 500
 # Stands for a balance until it is known: what a prompt counts doesn't depend on its figures.
 _ANY_BALANCE = 10_000
 # A prompt that shows a branch is at least about so long; shorter ones have a higher margin.
@@ -179,7 +182,8 @@ class Course:
 
         In steps; 0 if there will be no further round, or no room for one.
         """
-        wanted = plan.first_tokens if number == 1 and plan.first_tokens else NEXT_TOKENS
+        first = plan.first_tokens + 2 * _COMPLETION_TOKENS if plan.first_tokens else NEXT_TOKENS
+        wanted = first if number == 1 else NEXT_TOKENS
         prompt = self.cost(Evidence(), relevance, turn) + math.ceil(wanted * _LABELS)
         left = self.budget.total_tokens - self.spent.total_tokens - self.tariff.worst(prompt) - self.output()
         calls = self.budget.max_calls
@@ -192,9 +196,16 @@ class Course:
             return self.cost(evidence, relevance, turn)
 
         room = self.room()
-        if plan.first_tokens is not None:
-            room = min(room, cost(Evidence()) + math.ceil(plan.first_tokens * _LABELS))
-        return self._fitted(relevance, cost, room)
+        if plan.first_tokens is None:
+            return self._fitted(relevance, cost, room)
+        evidence = self._fitted(relevance, cost, min(room, cost(Evidence()) + math.ceil(plan.first_tokens * _LABELS)))
+        if evidence.whole or not evidence.passages:
+            return evidence
+        spare = min(_COMPLETION_TOKENS, int((room - cost(evidence)) / _LABELS) // 2)
+        complete = with_whole_tables(self.tree, relevance, evidence, spare)
+        policy, lexicons = self.strategy.policy, self.strategy.lexicons
+        complete = with_needs(self.tree, relevance, complete, spare, policy=policy, lexicons=lexicons)
+        return complete if cost(complete) <= room else evidence
 
     def _next_evidence(
         self, answer: Answer, shown: NDArray[np.bool_], plan: Plan, number: int

@@ -175,7 +175,7 @@ class Ledger:
             raise LedgerError(f"The share {share!r} is kept already.", "Unkeep it before keeping it anew.")
         if not (_is_count(tokens, 0) and _is_count(calls, 0)):
             raise LedgerError(f"A share of {tokens!r} tokens and {calls!r} calls can't be kept.")
-        what = share.split()[0]  # what tells the shares of one account apart is no news to who reads of them
+        what = share.split(maxsplit=1)[0]  # what tells the shares of one account apart is no news to who reads of them
         self._check_price(what, cost_usd)
         amount = _Amount(tokens, calls, _steps(cost_usd))
         short = amount.minus(self._common)

@@ -23,6 +23,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnableLambda, RunnablePassthrough
 from langchain_core.tools import create_retriever_tool
 
+from hierarchy.account import Account
 from hierarchy.answer import Answer
 from hierarchy.budget import Budget, Usage
 from hierarchy.calls import Outcome
@@ -30,7 +31,6 @@ from hierarchy.document import Document
 from hierarchy.engine import Reasoner
 from hierarchy.errors import BudgetTooSmall, DocumentEmpty, DocumentNotFound, InputError, Unavailable
 from hierarchy.langchain import HierarchyAnswerer, HierarchyRetriever, cite
-from hierarchy.account import Account
 from hierarchy.models import ExtractiveModel, FunctionModel, ScriptedModel, forbid_calls
 from hierarchy.tokens import count_tokens
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
+from hierarchy.account import Account
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.errors import BudgetError, BudgetTooSmall, LedgerError
-from hierarchy.account import Account
 from hierarchy.ledger import Ledger
 
 COUNTS = st.integers(0, 400)

@@ -126,7 +126,7 @@ class TestFirstRound:
         """The question is answered from what its own words find."""
         answer, model = asked({"route": reply, "compose": said("?", [])}, question="What is the royalty?")
         assert ROYALTY in model.requests[-1].prompt
-        assert any("own words" in note.what for note in answer.trace.of(Noted)) == (reply != "{}{")
+        assert any("own words" in note.what for note in answer.trace.of(Noted))
 
     def test_parts_of_the_question_are_looked_for(self):
         """What routing takes apart is read part by part."""

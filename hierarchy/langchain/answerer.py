@@ -13,6 +13,7 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import ConfigDict, field_validator
 from typing_extensions import TypedDict
 
+from hierarchy.account import Account
 from hierarchy.answer import Answer
 from hierarchy.budget import Budget
 from hierarchy.document import Document
@@ -21,7 +22,6 @@ from hierarchy.errors import InputError
 from hierarchy.events import Event, Reserved, Said
 from hierarchy.langchain.given import Documents, briefly, built_in, checked_budget, cut, readable, shown
 from hierarchy.langchain.handlers import overheard, teller, telling_handlers, told
-from hierarchy.account import Account
 from hierarchy.session import ANSWERING
 from hierarchy.tree import SummaryTree
 
