@@ -21,7 +21,7 @@ import numpy as np
 from hierarchy.answer import Answer, Citation, Receipt, receipt, verify
 from hierarchy.calls import Outcome, Request, Steps
 from hierarchy.document import Span
-from hierarchy.errors import HierarchyError, OutputInvalid
+from hierarchy.errors import BudgetError, HierarchyError, OutputInvalid
 from hierarchy.evidence import Evidence, Passage, passage_variables, sentences_of
 from hierarchy.numbers import NumberCheck, Shown, check_numbers, unsupported_note
 from hierarchy.prompting import Note, Paper, Turn, shown
@@ -101,6 +101,11 @@ def compose(
     desk = _Desk(tree=tree, question=question, evidence=evidence, relevance=relevance)
     paper = Paper(tree=tree, question=question, relevance=relevance, count=count, folder=folder, turn=turn)
     evidence, prompt, variables = shown(paper, evidence, max_input_tokens)
+    if prompt is None and desk.evidence.passages:
+        short = BudgetError(
+            f"No prompt that shows any of it fits {max_input_tokens:,} tokens.", "Give a larger budget."
+        )
+        return desk.stand_in(short, max_output_tokens, count)
     desk = replace(desk, evidence=evidence)
     if prompt is None:
         return desk.abstention()

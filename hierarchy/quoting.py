@@ -20,6 +20,7 @@ from hierarchy.composer import Turn
 from hierarchy.course import Course
 from hierarchy.errors import BudgetError, BudgetTooSmall
 from hierarchy.evidence import Evidence
+from hierarchy.fitting import best
 from hierarchy.relevance import estimate
 from hierarchy.strategy import FIRST_TOKENS, Plan, Strategy, choose
 from hierarchy.tree import SummaryTree
@@ -106,8 +107,12 @@ def quote_question(
     plan = choose(given)
     bare = composer.overhead(question, tariff.count, strategy.prompts)
     routing = given.prompt_tokens[plan.routing] if plan.routing != "no" else 0
-    fewest = 0 if kept else 1 + (plan.routing != "no")
-    low = 0 if kept else math.ceil(_CREDIBLE_SHARE * (routing + course.cost(Evidence(), relevance, Turn())))
+    # Where not even the smallest piece of the document can be shown, nothing is asked.
+    shown = course.cost(best(tree, relevance), relevance, Turn()) <= course.room()
+    fewest = 0 if kept or not shown else 1 + (plan.routing != "no")
+    low = (
+        0 if kept or not shown else math.ceil(_CREDIBLE_SHARE * (routing + course.cost(Evidence(), relevance, Turn())))
+    )
     most_calls = _most_calls(plan, strategy, attempts)
     calls = (fewest, most_calls if budget.max_calls is None else min(most_calls, budget.max_calls))
     tokens = (low, budget.total_tokens)

@@ -339,8 +339,9 @@ def test_the_prompt_never_exceeds_its_limit(document, most, share):
         next(refine(tree, relevance, int(tree.tokens * share)))
     evidence = stop.value.value
     steps, request = start(tree, QUESTION, evidence, most=most)
-    if steps is None:
-        assert request.receipt.read_tokens == 0
+    if steps is None:  # nothing was asked: what was read stands in
+        assert request.receipt.read_tokens == evidence.tokens
+        assert request.partial == bool(evidence.passages)
         return
     assert count_tokens(request.prompt) <= most
     assert [passage["n"] for passage in request.variables["passages"]] == list(

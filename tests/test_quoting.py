@@ -128,7 +128,6 @@ class TestBounds:
                 case = Case(document=document, question=question, total=number, way="branches", attempts=1)
                 inside(*run_of(case))
 
-    @pytest.mark.xfail(strict=True, reason="a leaf that is larger than the smallest passage can't be shown in part")
     def test_a_document_whose_least_part_is_large(self):
         """Lines that hang together in leaves of hundreds of tokens: a small budget reads something all the same."""
         inside(*run_of(Case(document=6, total=500)))
