@@ -112,7 +112,7 @@ def command_line():
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_code_runs_and_prints_what_the_page_says(example: CodeExample, eval_example: EvalExample, monkeypatch):
-    """From the root of a clone, as a reader would. `pytest --update-examples tests/test_docs.py` writes the output."""
+    """From the root of a clone, as a reader would; `pytest -n0 --update-examples tests/test_docs.py` writes it anew."""
     monkeypatch.chdir(ROOT)
     eval_example.set_config(line_length=88)
     if eval_example.update_examples:
@@ -132,7 +132,7 @@ def test_there_is_code_and_there_are_commands_to_check():
 
 @pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: f"{output[0]}:{output[1]}")
 def test_commands_print_what_the_page_says(output, command_line, monkeypatch, pytestconfig, rewritten):
-    """As far as it is shown. `pytest --update-examples tests/test_docs.py` writes the output."""
+    """As far as it is shown. `pytest -n0 --update-examples tests/test_docs.py` writes the output."""
     page, line, block = output
     monkeypatch.chdir(ROOT)
     fresh = refreshed(block, output_of(line, command_line))

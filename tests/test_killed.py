@@ -172,7 +172,7 @@ class TestKilled:
         expected, before = undisturbed(processes, served, document, tmp_path / "whole", **options)
         calls = sum(before.values())
         assert calls >= 3
-        for number in range(1, calls + 1) if way == "staged" else (1, calls):
+        for number in (1, calls) if way == "staged" else (calls,):
             folder = tmp_path / f"after-{number}"
             folder.mkdir()
             asked = Asked(processes, served, document, folder, hang_after=number, **options)
@@ -182,7 +182,7 @@ class TestKilled:
             asked.kill()
             asked_again(processes, served, document, folder, expected=expected, before=before, kept=kept, **options)
 
-    @pytest.mark.parametrize("number", [1, 2, 3])
+    @pytest.mark.parametrize("number", [2])  # others behave alike, and each takes some ten seconds
     def test_in_the_middle_of_a_reply(self, serve, processes, document, tmp_path, number):
         """While the first reply is waited for, the second, third comes in: that one alone is asked for again."""
         served = serve("killed:reads_twice_slowly")
@@ -209,7 +209,7 @@ class TestKilled:
         folder, draw = tmp_path / "killed", random.Random(3)
         folder.mkdir()
         begun, kept = served.prompts(), 0
-        for _ in range(6):
+        for _ in range(3):
             asked = Asked(processes, served, document, folder)
             asked.wait_for(lambda asked=asked: len(served.received) > begun.total() or asked.kept >= 3)
             time.sleep(draw.uniform(0.0, 0.35))
@@ -224,7 +224,7 @@ class TestKilled:
         served = serve("killed:counts_nothing")
         options = {"total": 3_300}
         expected, before = undisturbed(processes, served, document, tmp_path / "whole", **options)
-        for number in range(1, sum(before.values())):
+        for number in (sum(before.values()) - 1,):
             folder = tmp_path / f"after-{number}"
             folder.mkdir()
             asked = Asked(processes, served, document, folder, hang_after=number, **options)
