@@ -490,7 +490,7 @@ def test_a_model_that_cannot_stream_is_streamed_in_one_piece():
 def test_a_text_that_begins_anew_comes_after_an_empty_line(how):
     """As it does where a second round of reading finds more."""
     replies = {
-        "compose": [said("Perhaps in May.", missing="the date")],
+        "compose": [said("Perhaps in May.", missing="clauses of the agreement that concern an item")],
         "follow_up": [said()],
     }
     runnable = answerer(Streaming(replies), document=AGREEMENT, output="text", budget=6_000)

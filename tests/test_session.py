@@ -24,6 +24,7 @@ from hierarchy.drivers import Places, drive, drive_async
 from hierarchy.errors import BudgetError, BudgetTooSmall, Interrupted, Refused, StoreError, Unavailable
 from hierarchy.events import Finished, Noted, Recalled, Released, Reserved, Retried, Settled
 from hierarchy.flow import Strategy, answer_question
+from hierarchy.journal import margins_of_run
 from hierarchy.margins import Margins
 from hierarchy.models import FunctionModel
 from hierarchy.planner import outline
@@ -101,7 +102,11 @@ def ask(model, *, question=QUESTION, budget=5_000, way="auto", awaited=False, st
     budget = budget if isinstance(budget, Budget) else Budget(budget)
     if options.get("shared"):  # as a reasoner does it
         budget = options["shared"].within(budget)
-    tariff = tariff_of(model, margins)
+    planned = margins
+    if options.pop("as_before", False):  # as a reasoner does it: with the margins of the first run
+        planned = margins_of_run(options.get("journal"), f"{question} {budget} {way}", margins, (model,))
+        options["planned"] = planned
+    tariff = tariff_of(model, planned)
     options = {"retries": QUICK, **options}
     session = Session(model=model, helper=model, budget=budget, margins=margins, **options)
     flow = answer_question(TREE, question, budget=budget, strategy=Strategy(way=way), tariff=tariff)
@@ -397,8 +402,10 @@ class TestJournal:
     def test_nor_after_the_margin_was_learnt(self, budget):
         """What a first run taught of the provider's counting makes no other prompts of a question answered already."""
         journal, margins = Memory(), Margins()
-        ask(FunctionModel(scripted, margin=1.3), journal=journal, margins=margins, budget=budget)
-        again, _ = ask(FunctionModel(scripted, margin=1.3), journal=journal, margins=margins, budget=budget)
+        ask(FunctionModel(scripted, margin=1.3), journal=journal, margins=margins, budget=budget, as_before=True)
+        again, _ = ask(
+            FunctionModel(scripted, margin=1.3), journal=journal, margins=margins, budget=budget, as_before=True
+        )
         assert again.usage.total_tokens == 0
 
     def test_nor_after_attempts_that_failed(self):
