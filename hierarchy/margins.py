@@ -65,7 +65,7 @@ class Margin:
         >>> for _ in range(100):
         ...     margin = margin.after(4_000, 4_100)
         >>> round(margin.factor(1.3, counted=4_000), 3)
-        1.04
+        1.042
     """
 
     ratio: float = field(default=1.0, kw_only=False)
