@@ -280,20 +280,20 @@ class _Line:
             yield node
 
     def _neighbours(self, low: int, high: int) -> tuple[int, ...]:
-        """Candidates of the same file that end where leaves begin or begin where they end, furniture between aside."""
-        found: list[int] = []
-        file = self.file_of[low]
-        while high < len(self.skip) and self.skip[high]:
-            high += 1
-        while low > 0 and self.skip[low - 1]:
-            low -= 1
-        if high < len(self.skip) and self.file_of[high] == file:
-            first, last = np.searchsorted(self.lows, [high, high + 1])
-            found += self.nodes[self.by_low[first:last]].tolist()
-        if low > 0 and self.file_of[low - 1] == file:
-            first, last = np.searchsorted(self.highs, [low, low + 1])
-            found += self.nodes[self.by_high[first:last]].tolist()
-        return tuple(found)
+        """Candidates of the same file that end where leaves begin or begin where they end, furniture between aside.
+
+        The furniture may be nobody's or a candidate's own.
+        """
+        beyond, before = high, low
+        while beyond < len(self.skip) and self.skip[beyond]:
+            beyond += 1
+        while before > 0 and self.skip[before - 1]:
+            before -= 1
+        first, last = np.searchsorted(self.lows, [high, beyond + 1])
+        found = self.nodes[self.by_low[first:last]].tolist()
+        first, last = np.searchsorted(self.highs, [before, low + 1])
+        found += self.nodes[self.by_high[first:last]].tolist()
+        return tuple(node for node in found if self.file_of[self.tree.nodes.low[node]] == self.file_of[low])
 
 
 class _Spread:
