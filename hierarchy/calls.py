@@ -130,6 +130,7 @@ class Outcome:
             where trying again makes no sense.
         unbilled: Whether it is certain that nothing was billed: the provider wasn't reached, or turned the call away.
         unsent: Whether the call wasn't even made: it was still waiting when nobody waited for it any more.
+        seconds: How long it took, where the model measured it. It is part of what came back.
     """
 
     text: str = ""
@@ -139,6 +140,7 @@ class Outcome:
     retry_after_s: float | None = None
     unbilled: bool = False
     unsent: bool = False
+    seconds: float | None = None
 
 
 Steps = Generator[tuple[Request, ...], tuple[Outcome, ...], T]

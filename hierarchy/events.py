@@ -24,7 +24,9 @@ __all__ = [
     "GrantLine",
     "HandedBack",
     "Kept",
+    "Mapped",
     "Missed",
+    "ModelFacts",
     "Noted",
     "Outlined",
     "Planned",
@@ -51,7 +53,12 @@ def dotted(node: tuple[int, ...]) -> str:
     return ".".join(map(str, node))
 
 
+_PLAIN = frozenset({int, float, str, bool, type(None)})
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple) and _PLAIN.issuperset(map(type, value)):
+        return tuple(value)  # Columns over all nodes are long.
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -108,6 +115,37 @@ class GrantLine(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts(_Record):
+    """What was known of a model when the question was asked: all that decides what is sent to it.
+
+    Attributes:
+        role: `answer` or `help`: the helper routes, summarises and refines.
+        name: As litellm spells it.
+        identity: What decides its replies; differs from the name where it is served elsewhere or with options.
+        counter: Name of the tiktoken encoding that it counts with; empty if it counts otherwise.
+        margin: By which factor it may count higher, before any bill was seen.
+        learned: What bills told of that: ratio, observations and tokens of overhead; empty if none did.
+        input_usd: Price of a token that is sent; None where it isn't known.
+        output_usd: Price of a token that comes back.
+        context_tokens: The longest prompt that it takes; None if that isn't known.
+        reasoning_tokens: What is allowed beside a reply for thinking.
+        stages: The stages that it answers; None for all.
+    """
+
+    role: str
+    name: str
+    identity: str = ""
+    counter: str = ""
+    margin: float = 1.0
+    learned: tuple[float, ...] = ()
+    input_usd: float | None = None
+    output_usd: float | None = None
+    context_tokens: int | None = None
+    reasoning_tokens: int = 0
+    stages: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Event):
     """A question was asked.
 
@@ -119,7 +157,11 @@ class Started(Event):
         document_tokens: Its length.
         budget: All caps.
         model: Who composes, as litellm spells it, or `extractive`.
-        strategy: Names and values of what was chosen: policy, thresholds, rounds.
+        strategy: Names and values of what was chosen: policy, way, rounds, and hashes of templates and lexicons of the
+            user's own.
+        models: Who answers, and who helps.
+        made_by: Version of this package.
+        shared: Whether other questions drew on the same account.
     """
 
     question: str
@@ -130,6 +172,9 @@ class Started(Event):
     budget: Budget
     model: str
     strategy: Mapping[str, Any] = field(default_factory=dict)
+    models: tuple[ModelFacts, ...] = ()
+    made_by: str = ""
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +195,33 @@ class Outlined(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped(Event):
+    """The tree's shape: one entry per node and column, in preorder. A node's children have its number as parent.
+
+    Attributes:
+        parents: Number of the parent; -1 for the root.
+        kinds: Index into `kind_names`.
+        tokens: What the node's text counts.
+        files: Index into `Started.source_names` of the file that it begins in.
+        starts: First character in that file's text.
+        ends: One past the last, in the file that it ends in.
+        pages: Page of its first character; 0 without pages.
+        kind_names: What kinds there are.
+        titles: Titles that the document declares, by the node's number in decimal digits.
+    """
+
+    parents: tuple[int, ...]
+    kinds: tuple[int, ...]
+    tokens: tuple[int, ...]
+    files: tuple[int, ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    pages: tuple[int, ...]
+    kind_names: tuple[str, ...]
+    titles: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimated(Event):
     """Relevance was estimated for every node.
 
@@ -159,6 +231,7 @@ class Estimated(Event):
         vocabulary: What lexicons knew of the question's words, as `lexicon: phrase`.
         top: The nodes thought most relevant, best first.
         answerable: Estimated probability that the document holds an answer; None if not estimated.
+        relevance_permille: The estimate for every node, in preorder, in thousandths.
     """
 
     document_kind: str = ""
@@ -166,6 +239,7 @@ class Estimated(Event):
     vocabulary: tuple[str, ...] = ()
     top: tuple[Branch, ...] = ()
     answerable: float | None = None
+    relevance_permille: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +327,12 @@ class Reserved(Event):
         node: What it is about, dotted; empty for the whole tree.
         input_tokens: What the prompt counts.
         max_output_tokens: The cap on the reply.
-        tokens: What is held.
+        tokens: What is held: the prompt by its margin, rounded up, and the cap.
+        margin: By which factor the provider may count the prompt higher.
+        cost_usd: What it costs at most; None where that isn't known.
+        model: Who is called.
+        key: Content hash of all that decides the reply.
+        prompt: What is sent.
     """
 
     call: int
@@ -262,9 +341,23 @@ class Reserved(Event):
     input_tokens: int
     max_output_tokens: int
     tokens: int
+    margin: float = 1.0
+    cost_usd: float | None = None
+    model: str = ""
+    key: str = ""
+    prompt: str = ""
 
     @classmethod
-    def of(cls, reservation: Reservation, *, node: tuple[int, ...] | None = None) -> Reserved:
+    def of(
+        cls,
+        reservation: Reservation,
+        *,
+        node: tuple[int, ...] | None = None,
+        margin: float = 1.0,
+        model: str = "",
+        key: str = "",
+        prompt: str = "",
+    ) -> Reserved:
         """The event of a reservation just made."""
         return cls(
             call=reservation.number,
@@ -273,6 +366,11 @@ class Reserved(Event):
             input_tokens=reservation.input_tokens,
             max_output_tokens=reservation.max_output_tokens,
             tokens=reservation.tokens,
+            margin=margin,
+            cost_usd=reservation.cost_usd,
+            model=model,
+            key=key,
+            prompt=prompt,
         )
 
 
@@ -286,6 +384,9 @@ class Settled(Event):
         overdraft_tokens: By how much that exceeds what was held.
         cached: Whether the reply was taken from a journal and cost nothing.
         error: Why there is no reply; empty if there is one.
+        reply: What came back.
+        seconds: How long it took, where the model says so; built-in ones don't.
+        retry_after_s: After how many seconds a failed call might be made again; None where that makes no sense.
     """
 
     call: int
@@ -293,15 +394,30 @@ class Settled(Event):
     overdraft_tokens: int = 0
     cached: bool = False
     error: str = ""
+    reply: str = ""
+    seconds: float | None = None
+    retry_after_s: float | None = None
 
     @classmethod
-    def of(cls, reservation: Reservation, usage: Usage | None, *, error: str = "") -> Settled:
+    def of(
+        cls,
+        reservation: Reservation,
+        usage: Usage | None,
+        *,
+        error: str = "",
+        reply: str = "",
+        seconds: float | None = None,
+        retry_after_s: float | None = None,
+    ) -> Settled:
         """The event of a reservation settled at what the provider reports."""
         return cls(
             call=reservation.number,
             usage=reservation.billed(usage),
             overdraft_tokens=reservation.overdraft_tokens(usage),
             error=error,
+            reply=reply,
+            seconds=seconds,
+            retry_after_s=retry_after_s,
         )
 
 
@@ -312,10 +428,16 @@ class Released(Event):
     Attributes:
         call: Its number.
         attempted: Whether it was sent, and refused without being billed; it then counts as a call.
+        error: Why it was refused; empty if it wasn't.
+        seconds: How long that took, where the model says so.
+        retry_after_s: After how many seconds it might be made again; None where that makes no sense.
     """
 
     call: int
     attempted: bool = False
+    error: str = ""
+    seconds: float | None = None
+    retry_after_s: float | None = None
 
     @property
     def usage(self) -> Usage:
@@ -331,11 +453,19 @@ class Recalled(Event):
         stage: The line of the bill that it would have gone on.
         node: What it is about, dotted; empty for the whole tree.
         usage: What it cost when it was made.
+        model: Who made it.
+        key: Content hash of all that decided it.
+        prompt: What had been sent.
+        reply: What came back.
     """
 
     stage: str
     node: str = ""
     usage: Usage
+    model: str = ""
+    key: str = ""
+    prompt: str = ""
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -464,6 +594,7 @@ class Finished(Event):
 KINDS: tuple[type[Event], ...] = (
     Started,
     Outlined,
+    Mapped,
     Estimated,
     Planned,
     Searched,

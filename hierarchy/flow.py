@@ -26,7 +26,7 @@ from hierarchy.evidence import Evidence, Passage
 from hierarchy.fitting import best, fitted
 from hierarchy.relevance import Question, Relevance, estimate, parse, routed
 from hierarchy.strategy import Strategy, choose, revised
-from hierarchy.telling import granted, planned, started, told
+from hierarchy.telling import granted, mapped, planned, started, told
 from hierarchy.tokens import Counter, count_tokens
 from hierarchy.tree import SummaryTree
 
@@ -183,6 +183,7 @@ def _oriented(tree: SummaryTree, question: Question, strategy: Strategy, *, agai
     if not again:
         notes = tuple(f"{file.name}: {note}" for file in (tree.document, *tree.document.parts) for note in file.notes)
         yield Outlined(nodes=len(tree), leaves=len(tree.leaves), depth=tree.depth, notes=notes)
+        yield mapped(tree)
     relevance = estimate(tree, question, lexicons=strategy.lexicons)
     top = np.argsort(-relevance.gain, kind="stable")[:_TOP_NODES]
     nodes = (tree.node(int(number)) for number in relevance.candidates[top])
@@ -192,5 +193,6 @@ def _oriented(tree: SummaryTree, question: Question, strategy: Strategy, *, agai
         vocabulary=tuple(f"{lexicon}: {phrase}" for lexicon, phrase in relevance.lexicon_uses),
         top=tuple(Branch(node=str(n), title=n.title, relevance=float(relevance.node[n.number])) for n in nodes),
         answerable=float(relevance.gain.max()) if len(relevance.gain) else 0.0,
+        relevance_permille=tuple(np.rint(1_000 * relevance.node).astype(np.int64).tolist()),
     )
     return relevance

@@ -21,16 +21,29 @@ from hierarchy.answer import Answer
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.calls import HELPER_STAGES, Outcome, Request, T, Tariff
 from hierarchy.errors import BudgetError, BudgetTooSmall, HierarchyError, Interrupted, ModelError, StoreError
-from hierarchy.events import Event, Finished, Kept, Noted, Recalled, Released, Reserved, Retried, Settled, dotted
+from hierarchy.events import (
+    Event,
+    Finished,
+    Kept,
+    ModelFacts,
+    Noted,
+    Recalled,
+    Released,
+    Reserved,
+    Retried,
+    Settled,
+    Started,
+    dotted,
+)
 from hierarchy.flow import Flow
 from hierarchy.journal import Call, Journal, identity_of, recalled
 from hierarchy.ledger import Reservation
-from hierarchy.margins import Margins
+from hierarchy.margins import Margin, Margins
 from hierarchy.models import Model
 from hierarchy.templates import AnswerText
 from hierarchy.trace import Trace
 
-__all__ = ["OnEvent", "Retries", "Session", "Work", "tariff_of"]
+__all__ = ["OnEvent", "Retries", "Session", "Work", "facts_of", "tariff_of"]
 
 OnEvent = Callable[[Event], None]
 Work = Generator[tuple[Call, ...], tuple[Outcome, ...], T]
@@ -80,6 +93,24 @@ def tariff_of(model: Model, margins: Margins) -> Tariff:
         context_tokens=getattr(model, "context_tokens", None),
         reasoning_tokens=getattr(model, "reasoning_tokens", 0),
         stages=getattr(model, "stages", None),
+    )
+
+
+def facts_of(model: Model, role: str, learned: Margin | None = None) -> ModelFacts:
+    """What a trace keeps of a model."""
+    stages = getattr(model, "stages", None)
+    return ModelFacts(
+        role=role,
+        name=model.name,
+        identity=identity_of(model),
+        counter=str(getattr(model.count, "encoding", "")),
+        margin=model.margin,
+        learned=(learned.ratio, learned.observations, learned.overhead_tokens) if learned else (),
+        input_usd=model.price(1, 0),
+        output_usd=model.price(0, 1),
+        context_tokens=getattr(model, "context_tokens", None),
+        reasoning_tokens=getattr(model, "reasoning_tokens", 0),
+        stages=None if stages is None else tuple(sorted(stages)),
     )
 
 
@@ -161,11 +192,20 @@ class Session:
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             if isinstance(step, Event):
+                if isinstance(step, Started):
+                    step = self._told_of_models(step)
                 self._keep_share(step)
                 self.record(step)
                 reply = None
             else:
                 reply = yield from self._batch(step)
+
+    def _told_of_models(self, started: Started) -> Started:
+        """What the flow tells at the start, and what only the session knows: enough to run it again."""
+        models = {"answer": self.model, "help": self.helper}
+        known = dict(self.planned.snapshot())
+        facts = tuple(facts_of(model, role, known.get(model.name)) for role, model in models.items())
+        return replace(started, models=facts, shared=self.shared is not None)
 
     def _keep_share(self, event: Event) -> None:
         """A flow sets the composer's share aside by saying so; saying it again replaces it."""
@@ -229,7 +269,17 @@ class Session:
         usage = before + (found.usage or NOTHING)
         self._replies += 1
         self._recalled_usage += usage
-        self.record(Recalled(stage=request.stage, node=dotted(request.about or ()), usage=usage))
+        self.record(
+            Recalled(
+                stage=request.stage,
+                node=dotted(request.about or ()),
+                usage=usage,
+                model=model.name,
+                key=key,
+                prompt=request.prompt,
+                reply=found.text,
+            )
+        )
         return replace(found, usage=usage, cached=True)
 
     def _distrust(self, error: StoreError) -> None:
@@ -259,13 +309,16 @@ class Session:
         if time.monotonic() + wait_s >= self.deadline:
             raise self._time_is_up()
         model = self._model_of(request)
-        reservations = self._reserved(request, model)
+        reservations, margin = self._reserved(request, model)
+        key = request.key(identity_of(model))
         self._open[reservations[0].number] = reservations
-        self.record(Reserved.of(reservations[0], node=request.about))
+        held = reservations[0]
+        prompt = request.prompt
+        self.record(Reserved.of(held, node=request.about, margin=margin, model=model.name, key=key, prompt=prompt))
         return Call(
             request=request,
             model=model,
-            key=request.key(identity_of(model)),
+            key=key,
             wait_s=wait_s,
             reservations=reservations,
             journal=self.journal,
@@ -289,7 +342,7 @@ class Session:
 
         return hear
 
-    def _reserved(self, request: Request, model: Model) -> tuple[Reservation, ...]:
+    def _reserved(self, request: Request, model: Model) -> tuple[tuple[Reservation, ...], float]:
         """Hold the worst case in the question's own account, and in the shared one; in both or in none."""
         tokens = model.count(request.prompt)
         margin = max(each.factor(model.name, model.margin, tokens) for each in (self.margins, self.planned))
@@ -311,7 +364,7 @@ class Session:
             for account, reservation in zip(self._accounts, held, strict=False):
                 account.release(reservation)
             raise
-        return tuple(held)
+        return tuple(held), margin
 
     def _settled(self, call: Call, outcome: Outcome, before: Usage) -> Outcome:
         """Close a call's books at what it was billed. What was certainly not billed counts as a call and no more."""
@@ -327,15 +380,31 @@ class Session:
             return outcome
         if outcome.error and outcome.unbilled:
             self._each(call.reservations, lambda account, held: account.release(held, attempted=True))
-            self.record(Released(call=reservation.number, attempted=True))
+            self.record(
+                Released(
+                    call=reservation.number,
+                    attempted=True,
+                    error=outcome.error.message,
+                    seconds=outcome.seconds,
+                    retry_after_s=outcome.retry_after_s,
+                )
+            )
             billed = Usage(calls=1, cost_usd=0.0)
         else:
             reported = call.reported(outcome)
             self._each(call.reservations, lambda account, held: account.settle(held, reported))
             billed = reservation.billed(reported)
             self._observe(call.model, call.request, reported)
-            error = outcome.error.message if outcome.error else ""
-            self.record(Settled.of(reservation, reported, error=error))
+            self.record(
+                Settled.of(
+                    reservation,
+                    reported,
+                    error=outcome.error.message if outcome.error else "",
+                    reply=outcome.text,
+                    seconds=outcome.seconds,
+                    retry_after_s=outcome.retry_after_s,
+                )
+            )
         if outcome.error is None:
             self._replies += 1
         elif isinstance(outcome.error, ModelError) and outcome.unbilled:

@@ -5,17 +5,31 @@ Doesn't decide anything.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator
 
+from hierarchy import __version__
 from hierarchy.answer import Answer
 from hierarchy.budget import Budget
-from hierarchy.events import Allocated, Answered, Event, GrantLine, HandedBack, Noted, Planned, Read, Started, dotted
+from hierarchy.events import (
+    Allocated,
+    Answered,
+    Event,
+    GrantLine,
+    HandedBack,
+    Mapped,
+    Noted,
+    Planned,
+    Read,
+    Started,
+    dotted,
+)
 from hierarchy.evidence import Evidence
 from hierarchy.relevance import Relevance
 from hierarchy.strategy import Plan, Strategy
-from hierarchy.tree import SummaryTree
+from hierarchy.tree import KINDS, SummaryTree
 
-__all__ = ["granted", "planned", "started", "told"]
+__all__ = ["granted", "mapped", "planned", "started", "told"]
 
 
 def started(tree: SummaryTree, question: str, budget: Budget, strategy: Strategy, model: str) -> Started:
@@ -28,7 +42,40 @@ def started(tree: SummaryTree, question: str, budget: Budget, strategy: Strategy
         document_tokens=tree.tokens,
         budget=budget,
         model=model,
-        strategy={"policy": strategy.policy_name, "way": strategy.way, "rounds": strategy.rounds},
+        strategy=_chosen(strategy),
+        made_by=__version__,
+    )
+
+
+def _chosen(strategy: Strategy) -> dict[str, object]:
+    """What was chosen, by name; what the user wrote, by hash."""
+    chosen: dict[str, object] = {"policy": strategy.policy_name, "way": strategy.way, "rounds": strategy.rounds}
+    if strategy.prompts is not None:
+        files = sorted(strategy.prompts.glob("*.jinja"))
+        chosen["prompts"] = _hash([(file.name, file.read_text("utf-8", "replace")) for file in files])
+    if strategy.lexicons is not None:
+        chosen["lexicons"] = _hash(strategy.lexicons)
+    return chosen
+
+
+def _hash(value: object) -> str:
+    return hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def mapped(tree: SummaryTree) -> Mapped:
+    """The tree's shape."""
+    nodes, leaves = tree.nodes, tree.leaves
+    low, last = nodes.low.clip(max=max(0, len(leaves) - 1)), (nodes.high - 1).clip(min=0)
+    return Mapped(
+        parents=tuple(nodes.parent.tolist()),
+        kinds=tuple(nodes.kind.tolist()),
+        tokens=tuple(tree.node_tokens.tolist()),
+        files=tuple(leaves.file[low].tolist()),
+        starts=tuple(leaves.start[low].tolist()),
+        ends=tuple(leaves.end[last].tolist()),
+        pages=tuple(tree.leaf_pages[low].tolist()),
+        kind_names=KINDS,
+        titles={str(number): title for number, title in sorted(tree.titles.items())},
     )
 
 

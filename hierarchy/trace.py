@@ -2,9 +2,12 @@
 
 As a file it is JSON lines under a header that names the version::
 
-    {"event": "trace", "version": 1}
-    {"event": "started", "question": "…", "document": "10-K.pdf", …}
-    {"event": "reserved", "call": 1, "stage": "compose", "tokens": 1860, …}
+    {"event": "trace", "version": 2}
+    {"event": "started", "question": "…", "document": "10-K.pdf", …, "chain": "5f2c…"}
+    {"event": "reserved", "call": 1, "stage": "compose", "tokens": 1860, …, "chain": "09ab…"}
+
+Each line's `chain` is a hash of the line and of the one before it, so that **a byte changed afterwards is found**
+(`broken_line`). It isn't a signature: who rewrites all of a trace can chain it anew.
 
 **Reading back what was written gives equal events**, and from the events alone a `Trace` tells usage, grants, reads,
 answer and receipt. What the events are is `events`' to say. Doesn't know the clock, the terminal, or who emits.
@@ -12,6 +15,7 @@ answer and receipt. What the events are is `events`' to say. Doesn't know the cl
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import types
@@ -24,13 +28,17 @@ from hierarchy.budget import NOTHING, Usage
 from hierarchy.errors import HierarchyError, StoreError
 from hierarchy.events import KINDS, Allocated, Answered, Event, GrantLine, Read, Released, Reserved, Settled
 
-__all__ = ["HEADER", "VERSION", "Trace", "event_line"]
+__all__ = ["HEADER", "VERSION", "Chain", "Trace", "broken_line", "event_line"]
 
 E = TypeVar("E", bound=Event)
 
-VERSION = 1
+VERSION = 2
 HEADER = json.dumps({"event": "trace", "version": VERSION})
-"""The first line of every trace file; write it, then an `event_line` for each event as it comes."""
+"""The first line of every trace file; write it, then a `Chain.line` for each event as it comes."""
+
+_PLAIN = frozenset({int, float, str, bool, type(None)})
+_OLDEST = 1  # Had no chain, no map of the tree, no prompts and replies.
+_CHAINED = re.compile(r', "chain": "([0-9a-f]{32})"\}\Z')
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ class Trace:
         Raises:
             StoreError: An event holds what JSON has no place for, such as infinity.
         """
-        return "\n".join([HEADER, *map(event_line, self.events), ""])
+        return "\n".join([HEADER, *map(Chain().line, self.events), ""])
 
     @classmethod
     def from_jsonl(cls, text: str, *, partial: bool = False) -> Trace:
@@ -138,8 +146,53 @@ class Trace:
         return cls(tuple(events))
 
 
+class Chain:
+    r"""Writes the lines of one trace, each with a hash of itself and all before it.
+
+    Example:
+        >>> from hierarchy.events import Kept
+        >>> chain = Chain()
+        >>> lines = [HEADER, chain.line(Kept(tokens=1)), chain.line(Kept(tokens=2)), ""]
+        >>> broken_line("\n".join(lines)), broken_line("\n".join(lines[:2] + [lines[2].replace("2", "3", 1)]))
+        (None, 3)
+    """
+
+    def __init__(self, header: str = HEADER) -> None:
+        self._last = _digest("", header)
+
+    def line(self, event: Event) -> str:
+        """An event as the next line, without the line's end.
+
+        Raises:
+            StoreError: As `event_line`.
+        """
+        body = event_line(event)
+        self._last = _digest(self._last, body)
+        return f'{body[:-1]}, "chain": "{self._last}"}}'
+
+
+def broken_line(text: str) -> int | None:
+    """Number of the first line of a trace that isn't as it was written; None if all are.
+
+    Traces of version 1 have no chain, and nothing can be said of them: line 1.
+    """
+    header, *lines = text.removesuffix("\n").split("\n")
+    if header != HEADER:
+        return 1
+    last = _digest("", header)
+    for number, line in enumerate(lines, 2):
+        found = _CHAINED.search(line)
+        if found is None or found[1] != (last := _digest(last, line[: found.start()] + "}")):
+            return number
+    return None
+
+
+def _digest(before: str, line: str) -> str:
+    return hashlib.blake2b(f"{before}{line}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
 def event_line(event: Event) -> str:
-    """One event as a line of a trace file, without the line's end; any text fits, in ASCII.
+    """One event as a line of JSON, without the line's end; any text fits, in ASCII.
 
     Raises:
         StoreError: It holds what JSON has no place for, such as infinity.
@@ -157,7 +210,8 @@ def _record(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _record(each) for key, each in value.items()}
     if isinstance(value, tuple):
-        return [_record(each) for each in value]
+        plain = _PLAIN.issuperset(map(type, value))  # as columns over all nodes are, which are long
+        return value if plain else [_record(each) for each in value]
     return value
 
 
@@ -169,15 +223,17 @@ def _check_header(line: str) -> None:
     if not isinstance(header, dict) or header.get("event") != "trace":
         raise StoreError("This is no trace: line 1 isn't a trace's header.", "Traces are what `ask --trace` writes.")
     version = header.get("version")
-    if version != VERSION:
+    if not isinstance(version, int) or isinstance(version, bool) or not _OLDEST <= version <= VERSION:
         newer = isinstance(version, int) and version > VERSION
         hint = "Update hierarchy to read it." if newer else "The header is damaged."
-        raise StoreError(f"The trace is of version {version!r}; this is for version {VERSION}.", hint)
+        raise StoreError(f"The trace is of version {version!r}; this is for versions up to {VERSION}.", hint)
 
 
 def _event(line: str) -> Event:
     record = json.loads(line, parse_constant=_refuse)
     name = record.pop("event", None) if isinstance(record, dict) else None
+    if name is not None:
+        record.pop("chain", None)
     kind = _EVENTS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ValueError(f"no event is called {name!r}")
@@ -199,6 +255,8 @@ def _value(kind: Any, value: Any) -> Any:
     if is_dataclass(kind) and isinstance(value, dict):
         return _dataclass_value(kind, value)
     if origin is tuple and isinstance(value, list):
+        if inner[-1] is ... and inner[0] in (int, str) and set(map(type, value)) <= {inner[0]}:
+            return tuple(value)  # Columns over all nodes are long.
         kinds = [inner[0]] * len(value) if inner[-1] is ... else inner
         return tuple(_value(one, each) for one, each in zip(kinds, value, strict=True))
     if origin is Mapping and isinstance(value, dict):

@@ -350,6 +350,17 @@ class SummaryTree:
         """The physical page of its file on which a leaf stands, counted from 1; None without pages."""
         return self.files[int(self.leaves.file[leaf])].page_of(int(self.leaves.start[leaf]))
 
+    @cached_property
+    def leaf_pages(self) -> Ints:
+        """The page of each leaf, as `page` tells it; 0 without pages."""
+        pages = np.zeros(len(self.leaves), dtype=np.int64)
+        for number, file in enumerate(self.files):
+            if file.pages:
+                leaves = np.flatnonzero(self.leaves.file == number)
+                starts = [page.start for page in file.pages]
+                pages[leaves] = np.searchsorted(starts, self.leaves.start[leaves], side="right").clip(min=1)
+        return pages
+
     # -- exchange ----------------------------------------------------------------------------------------------
 
     @cached_property

@@ -123,7 +123,7 @@ def test_the_greedy_takes_the_best_density_at_every_step(drawn):
 
 
 def test_what_goes_on_behind_furniture_of_its_own_stands_beside():
-    """A passage that begins with a page's header goes on from the one before it, and is read before an equal elsewhere."""
+    """A passage that begins with a page's header goes on from the one before it: it goes before an equal."""
     text = "".join(
         f"# Part {n}\n\nThe first of {n} says one thing.\n\nThe second of {n} says another.\n\n" for n in range(9)
     )

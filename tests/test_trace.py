@@ -24,6 +24,7 @@ from hierarchy.events import (
     GrantLine,
     HandedBack,
     Kept,
+    ModelFacts,
     Noted,
     Outlined,
     Read,
@@ -34,7 +35,7 @@ from hierarchy.events import (
     dotted,
 )
 from hierarchy.ledger import Ledger
-from hierarchy.trace import HEADER, Trace, event_line
+from hierarchy.trace import HEADER, Chain, Trace, broken_line, event_line
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 # Any text: a broken PDF yields lone surrogates, and line separators must not split a line.
@@ -65,6 +66,16 @@ BRANCHES = st.builds(Branch, node=TEXTS, title=TEXTS, relevance=NUMBERS)
 PAGES = st.none() | st.tuples(st.integers(), st.integers())
 GRANTS = st.builds(GrantLine, node=TEXTS, title=TEXTS, tokens=st.integers(), gain=NUMBERS, pages=PAGES)
 
+FACTS = st.builds(
+    ModelFacts,
+    role=TEXTS,
+    name=TEXTS,
+    learned=st.lists(NUMBERS, max_size=3).map(tuple),
+    input_usd=st.none() | NUMBERS,
+    context_tokens=st.none() | st.integers(),
+    stages=st.none() | st.lists(TEXTS, max_size=3).map(tuple),
+)
+
 # What each declared type may hold; a field of a type that isn't listed fails the test that looks it up.
 VALUES = {
     "str": TEXTS,
@@ -74,6 +85,8 @@ VALUES = {
     "int | None": st.none() | st.integers(),
     "float | None": st.none() | NUMBERS,
     "tuple[str, ...]": st.lists(TEXTS, max_size=3).map(tuple),
+    "tuple[int, ...]": st.lists(st.integers(), max_size=3).map(tuple),
+    "tuple[ModelFacts, ...]": st.lists(FACTS, max_size=2),
     "tuple[Branch, ...]": st.lists(BRANCHES, max_size=3),
     "tuple[GrantLine, ...]": st.lists(GRANTS, max_size=3),
     "tuple[tuple[str, Usage], ...]": st.lists(st.tuples(TEXTS, USAGES), max_size=3),
@@ -169,7 +182,7 @@ class TestRoundTrip:
     def test_lines_written_one_by_one_are_a_trace(self):
         """A live writer that appends the header and lines makes the same file."""
         trace, _ = story()
-        assert "\n".join([HEADER, *map(event_line, trace)]) + "\n" == trace.to_jsonl()
+        assert "\n".join([HEADER, *map(Chain().line, trace)]) + "\n" == trace.to_jsonl()
 
     def test_lists_and_numpy_numbers_are_taken(self):
         """The engine can pass what it has; the event holds plain values that compare equal after reading."""
@@ -262,6 +275,9 @@ class TestDamage:
             Trace.from_jsonl(f"{HEADER}\n{line}\n")
 
 
+STORY = Trace((Kept(tokens=5), Settled(call=1, usage=Usage(input_tokens=3, calls=1)), HandedBack(node="0", tokens=2)))
+
+
 class TestVersions:
     @pytest.mark.parametrize("text", ["", "\n", "hello", "{}", "[]", '{"event": "noted", "what": ""}', HEADER[:-3]])
     def test_no_header_no_trace(self, text):
@@ -272,8 +288,8 @@ class TestVersions:
 
     def test_a_newer_version_asks_for_an_update(self):
         """A trace of a later version is refused before any of its events is looked at."""
-        with pytest.raises(StoreError, match=r"version 2; this is for version 1") as caught:
-            Trace.from_jsonl('{"event": "trace", "version": 2}\n{"event": "telepathy"}\n')
+        with pytest.raises(StoreError, match=r"version 3; this is for versions up to 2") as caught:
+            Trace.from_jsonl('{"event": "trace", "version": 3}\n{"event": "telepathy"}\n')
         assert "Update" in caught.value.hint
 
     @pytest.mark.parametrize("version", ["0", "null", '"1"', "-3"])
@@ -284,17 +300,55 @@ class TestVersions:
         assert "damaged" in caught.value.hint
 
     def test_the_written_form_is_pinned(self):
-        """The files of version 1 look like this; a change that breaks it needs another version."""
-        trace = Trace(
-            (Kept(tokens=5), Settled(call=1, usage=Usage(input_tokens=3, calls=1)), HandedBack(node="0", tokens=2))
+        """The files of version 2 look like this; a change that breaks it needs another version."""
+        assert STORY.to_jsonl() == (
+            '{"event": "trace", "version": 2}\n'
+            '{"event": "kept", "tokens": 5, "cost_usd": null, "chain": "f7ea4dc7769892fc42b75925c78a37da"}\n'
+            '{"event": "settled", "call": 1, "usage": {"input_tokens": 3, "output_tokens": 0, "calls": 1, '
+            '"cost_usd": null}, "overdraft_tokens": 0, "cached": false, "error": "", "reply": "", "seconds": null, '
+            '"retry_after_s": null, "chain": "91c0e39eebbc665689346b19596221db"}\n'
+            '{"event": "handed_back", "node": "0", "tokens": 2, "why": "", '
+            '"chain": "3134a04492c9a9ee069d8ed97cb68e60"}\n'
         )
-        assert trace.to_jsonl() == (
+
+    def test_an_older_version_opens(self):
+        """Traces of version 1 are read, what they didn't know being empty."""
+        text = (
             '{"event": "trace", "version": 1}\n'
             '{"event": "kept", "tokens": 5, "cost_usd": null}\n'
             '{"event": "settled", "call": 1, "usage": {"input_tokens": 3, "output_tokens": 0, "calls": 1, '
             '"cost_usd": null}, "overdraft_tokens": 0, "cached": false, "error": ""}\n'
             '{"event": "handed_back", "node": "0", "tokens": 2, "why": ""}\n'
         )
+        assert Trace.from_jsonl(text) == STORY
+        assert broken_line(text) == 1
+
+
+class TestChain:
+    def test_what_was_written_is_whole(self):
+        """Every line of a trace is as it was written, one of no events too; so is one that was cut between lines."""
+        text = story().to_jsonl()
+        assert broken_line(text) is None
+        assert broken_line(HEADER + "\n") is None
+        assert broken_line("".join(text.splitlines(keepends=True)[:5])) is None
+
+    @settings(max_examples=300)
+    @given(st.data())
+    def test_any_changed_byte_is_found(self, data):
+        """A character put in place of another is found, in its own line or the one behind."""
+        text = story().to_jsonl()
+        at = data.draw(st.integers(0, len(text) - 2))
+        other = data.draw(st.characters(codec="ascii").filter(lambda character: character != text[at]))
+        line = text.count("\n", 0, at) + 1
+        broken = broken_line(text[:at] + other + text[at + 1 :])
+        assert broken in (line, line + 1)
+
+    def test_lines_that_are_moved_or_left_out_are_found(self):
+        """Order and number of lines are part of it."""
+        lines = story().to_jsonl().splitlines(keepends=True)
+        assert broken_line("".join([*lines[:3], *lines[4:]])) == 4
+        assert broken_line("".join([*lines[:3], lines[4], lines[3], *lines[5:]])) == 4
+        assert broken_line("".join([*lines[:3], lines[2], *lines[3:]])) == 4
 
 
 class TestReconstruction:

@@ -318,16 +318,17 @@ def saving_trace(path: Path | None) -> Iterator[Callable[[Event], None] | None]:
 
 
 def _writer(path: Path, stack: ExitStack) -> Callable[[Event], None]:
-    from hierarchy.trace import HEADER, event_line
+    from hierarchy.trace import HEADER, Chain
 
     opened: list[TextIO] = []
+    chain = Chain()
 
     def write(event: Event) -> None:
         try:
             if not opened:
                 opened.append(stack.enter_context(path.open("w", encoding="utf-8", newline="\n")))
                 opened[0].write(HEADER + "\n")
-            opened[0].write(event_line(event) + "\n")
+            opened[0].write(chain.line(event) + "\n")
             opened[0].flush()
         except OSError as error:
             hint = "Choose another place for it."

@@ -122,7 +122,7 @@ class ChatModel:
                     gathered = _joined(gathered, chunk, reply)
                 _end(reply, gathered)
         except Exception as error:  # noqa: BLE001 - whatever an integration raises is an outcome
-            return self._failed(error)
+            return reply.timed(self._failed(error))
         return reply.outcome(self.name, self._cost)
 
     async def acomplete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Outcome:
@@ -139,7 +139,7 @@ class ChatModel:
                     gathered = _joined(gathered, chunk, reply)
                 _end(reply, gathered)
         except Exception as error:  # noqa: BLE001 - whatever an integration raises is an outcome
-            return self._failed(error)
+            return reply.timed(self._failed(error))
         return reply.outcome(self.name, self._cost)
 
     def _capped(self, request: Request) -> tuple[Any, dict[str, Any]]:

@@ -142,7 +142,7 @@ class ProviderModel:
                 else:
                     _take(response, reply)
         except Exception as error:  # noqa: BLE001 - whatever a provider's library raises is an outcome
-            return self._failed(error, reply, watch)
+            return reply.timed(self._failed(error, reply, watch))
         return self._outcome(reply)
 
     async def acomplete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Outcome:
@@ -161,7 +161,7 @@ class ProviderModel:
                     else:
                         _take(response, reply)
         except Exception as error:  # noqa: BLE001 - whatever a provider's library raises is an outcome
-            return self._failed(error, reply, watch)
+            return reply.timed(self._failed(error, reply, watch))
         return self._outcome(reply)
 
     def _arguments(self, request: Request, *, streamed: bool) -> dict[str, Any]:

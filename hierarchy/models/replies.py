@@ -7,7 +7,8 @@ isn't made up**: clients that fill gaps with guesses or zeros would have the led
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import Any
 
 from hierarchy.budget import Usage
@@ -33,6 +34,7 @@ class Reply:
         finish_reason: Why it ended, in the provider's words; empty while it hasn't.
         refusal: The provider's words for not answering.
         report: The bill, as the client library holds it; None if the provider sent none.
+        began: When the call was made, on the monotonic clock.
     """
 
     on_text: Callable[[str], None] | None = None
@@ -41,7 +43,7 @@ class Reply:
     finish_reason: str = ""
     refusal: str = ""
     report: Any = None
-    _pieces: list[str] = field(default_factory=list)
+    began: float = field(default_factory=monotonic)
 
     def add(self, text: object, reasoning: object = "") -> None:
         """Take a piece of it."""
@@ -57,6 +59,13 @@ class Reply:
 
         A text that the cap cut short is a text: replies are parsed leniently. No text at all is an error.
         """
+        return self.timed(self._outcome(model, price))
+
+    def timed(self, outcome: Outcome) -> Outcome:
+        """An outcome, and how long it took to come."""
+        return replace(outcome, seconds=round(monotonic() - self.began, 3))
+
+    def _outcome(self, model: str, price: Price) -> Outcome:
         usage = usage_of(self.report, price)
         ended = self.finish_reason.lower()
         if self.text.strip() and ended not in _FILTERED:
