@@ -327,7 +327,7 @@ class TestVersions:
 class TestChain:
     def test_what_was_written_is_whole(self):
         """Every line of a trace is as it was written, one of no events too; so is one that was cut between lines."""
-        text = story().to_jsonl()
+        text = story()[0].to_jsonl()
         assert broken_line(text) is None
         assert broken_line(HEADER + "\n") is None
         assert broken_line("".join(text.splitlines(keepends=True)[:5])) is None
@@ -336,7 +336,7 @@ class TestChain:
     @given(st.data())
     def test_any_changed_byte_is_found(self, data):
         """A character put in place of another is found, in its own line or the one behind."""
-        text = story().to_jsonl()
+        text = story()[0].to_jsonl()
         at = data.draw(st.integers(0, len(text) - 2))
         other = data.draw(st.characters(codec="ascii").filter(lambda character: character != text[at]))
         line = text.count("\n", 0, at) + 1
@@ -345,7 +345,7 @@ class TestChain:
 
     def test_lines_that_are_moved_or_left_out_are_found(self):
         """Order and number of lines are part of it."""
-        lines = story().to_jsonl().splitlines(keepends=True)
+        lines = story()[0].to_jsonl().splitlines(keepends=True)
         assert broken_line("".join([*lines[:3], *lines[4:]])) == 4
         assert broken_line("".join([*lines[:3], lines[4], lines[3], *lines[5:]])) == 4
         assert broken_line("".join([*lines[:3], lines[2], *lines[3:]])) == 4
