@@ -200,7 +200,7 @@ class Reasoner:
         """
         began = time.monotonic()
         tree = self.outline(document, progress=progress)
-        session, flow = self._asked(tree, question, budget, began, account)
+        session, flow = self.opened(tree, question, budget, began, account)
         session.on_event, session.on_text = on_event, on_text
         answer = drive(session, session.work(flow), self._places, stop)
         self._shelf.learn(self.margins)
@@ -225,7 +225,7 @@ class Reasoner:
         """
         began = time.monotonic()
         tree = await asyncio.to_thread(self.outline, document, progress=progress)
-        session, flow = self._asked(tree, question, budget, began, account)
+        session, flow = self.opened(tree, question, budget, began, account)
         session.on_event, session.on_text = on_event, on_text
         answer = await drive_async(session, session.work(flow), self._places, stop)
         self._shelf.learn(self.margins)
@@ -364,14 +364,23 @@ class Reasoner:
             kept=journal is not None,
         )
 
-    def _asked(
+    def opened(
         self,
         tree: SummaryTree,
         question: str,
         budget: Budget | int | str,
         began: float,
-        account: Account | None,
+        account: Account | None = None,
     ) -> tuple[Session, Flow[Answer]]:
+        """The books and the course of one question, for who drives it: `ask`, `aask`, or a replay.
+
+        Args:
+            tree: The document.
+            question: In plain words.
+            budget: As for `ask`.
+            began: When time began to run, on the monotonic clock.
+            account: As for `ask`.
+        """
         caps = Budget.parse(budget, document_tokens=tree.tokens)
         if account is not None:
             caps = account.within(caps)

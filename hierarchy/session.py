@@ -205,7 +205,8 @@ class Session:
         models = {"answer": self.model, "help": self.helper}
         known = dict(self.planned.snapshot())
         facts = tuple(facts_of(model, role, known.get(model.name)) for role, model in models.items())
-        return replace(started, models=facts, shared=self.shared is not None)
+        strategy = {**started.strategy, "attempts": self.retries.most}
+        return replace(started, models=facts, strategy=strategy, shared=self.shared is not None)
 
     def _keep_share(self, event: Event) -> None:
         """A flow sets the composer's share aside by saying so; saying it again replaces it."""

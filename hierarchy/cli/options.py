@@ -30,6 +30,7 @@ __all__ = [
     "document_argument",
     "interruptible",
     "json_option",
+    "lexicons_option",
     "model_options",
     "parted",
     "policy_option",
@@ -48,8 +49,10 @@ POLICY_NAMES = ("expected_gain", "proportional", "uniform", "top_k")
 WAY_NAMES = ("auto", "single", "staged", "branches")
 
 
-def checked_budget(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def checked_budget(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """A budget as people write it; refused at once if it is none, turned into tokens when the document is known."""
+    if value is None:
+        return None
     from hierarchy.budget import Budget
 
     try:
@@ -121,8 +124,8 @@ trace_option = click.option(
 )
 
 
-def budget_option(default: str) -> Callable[[F], F]:
-    """The budget of a command, with its own default."""
+def budget_option(default: str | None) -> Callable[[F], F]:
+    """The budget of a command, with its own default; None leaves it open."""
     return click.option(
         "--budget",
         "-b",
@@ -134,7 +137,7 @@ def budget_option(default: str) -> Callable[[F], F]:
     )
 
 
-_LEXICONS_OPTION = click.option(
+lexicons_option = click.option(
     "--lexicon",
     "lexicons",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -198,7 +201,7 @@ _MODEL_OPTIONS = (
         type=click.Path(dir_okay=False, path_type=Path),
         help="Where replies are kept, so that none is paid for twice; with a language model, your own store.",
     ),
-    _LEXICONS_OPTION,
+    lexicons_option,
     click.option("--no-store", is_flag=True, help="Keep nothing on disk."),
 )
 

@@ -1,0 +1,393 @@
+"""Verifying a trace: that it is as it was written, that its books are right, and that it could have come about so.
+
+What can be checked depends on what is at hand: the file alone shows whether a byte was changed and whether the sums are
+right; with the document, what was read and quoted is looked up, and the run is done again with the replies on record,
+event by event. **What couldn't be checked is said, never counted as right.**
+
+Doesn't read files or print.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hierarchy.budget import NOTHING, Usage
+from hierarchy.document import Document
+from hierarchy.errors import HierarchyError, InputError, StoreError
+from hierarchy.events import (
+    Allocated,
+    Answered,
+    Event,
+    Finished,
+    Kept,
+    Noted,
+    Read,
+    Released,
+    Reserved,
+    Settled,
+    Started,
+)
+from hierarchy.replaying import replay
+from hierarchy.session import ANSWERING
+from hierarchy.tokens import TiktokenCounter
+from hierarchy.trace import HEADER, Trace, broken_line, event_line
+from hierarchy.tree import SummaryTree
+
+__all__ = ["Check", "Verdict", "verified"]
+
+# What events say where a clock, an interrupt or another question had a hand in it: from there on no replay can follow.
+_FROM_OUTSIDE = ("interrupted", "The run was stopped.", "seconds are up.")
+_USD_STEP = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        holds: Whether it is right; None if that couldn't be checked.
+        detail: What was found, in a sentence.
+    """
+
+    name: str
+    holds: bool | None
+    detail: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {"name": self.name, "holds": self.holds, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """All checks of one trace.
+
+    Attributes:
+        checks: In the order made.
+        spent_tokens: What its calls were billed.
+        budget_tokens: What they might have been; None if the trace doesn't say.
+        overdraft_tokens: What providers billed beyond what was held for their calls.
+    """
+
+    checks: tuple[Check, ...]
+    spent_tokens: int
+    budget_tokens: int | None
+    overdraft_tokens: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong; what couldn't be checked isn't."""
+        return all(check.holds is not False for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "holds": self.holds,
+            "spent_tokens": self.spent_tokens,
+            "budget_tokens": self.budget_tokens,
+            "overdraft_tokens": self.overdraft_tokens,
+            "checks": [check.to_dict() for check in self.checks],
+        }
+
+
+def verified(
+    text: str,
+    document: str | Path | Document | SummaryTree | None = None,
+    *,
+    prompts: str | Path | None = None,
+    lexicons: Sequence[str | Path] = (),
+) -> Verdict:
+    """Check a trace.
+
+    Args:
+        text: The trace file's text.
+        document: What it is of; without it only the file itself is checked.
+        prompts: The folder of templates that the run used, if it did.
+        lexicons: The user's own that it used, if it did.
+
+    Raises:
+        StoreError: It is no trace, or a line in it can't be read.
+
+    Example:
+        >>> from hierarchy import ask
+        >>> chart = Document(name="chart", text="Warfarin was stopped on 3 May. He lives alone.")
+        >>> text = ask(chart, "When was warfarin stopped?", budget=500).trace.to_jsonl()
+        >>> verified(text, chart).holds, verified(text.replace('"stage": "compose"', '"stage": "route"')).holds
+        (True, False)
+    """
+    trace = Trace.from_jsonl(text, partial=True)
+    checks = [_chain(text, trace), _complete(trace), *_books(trace)]
+    if document is None:
+        why = "The document isn't at hand."
+        checks += [Check(name=name, holds=None, detail=why) for name in ("reads and quotes", "run again")]
+    else:
+        checks += _against(trace, document, prompts, lexicons)
+    started = trace.of(Started)
+    return Verdict(
+        checks=tuple(checks),
+        spent_tokens=trace.usage().total_tokens,
+        budget_tokens=started[0].budget.total_tokens if started else None,
+        overdraft_tokens=sum(call.overdraft_tokens for call in trace.of(Settled)),
+    )
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+def _chain(text: str, trace: Trace) -> Check:
+    name = "bytes"
+    if not text.startswith(HEADER):
+        return Check(name=name, holds=None, detail="Traces of version 1 have no hash chain.")
+    lines = text.count("\n")
+    broken = broken_line(text)
+    if broken is None:
+        return Check(name=name, holds=True, detail=f"All {lines:,} lines are as they were written.")
+    if broken == len(trace) + 2 and broken >= lines and not text.endswith("\n"):
+        return Check(name=name, holds=True, detail=f"All lines are as they were written; line {broken:,} is cut off.")
+    return Check(
+        name=name, holds=False, detail=f"Line {broken:,} isn't as it was written, or one before it is missing."
+    )
+
+
+def _complete(trace: Trace) -> Check:
+    whole = bool(trace.events) and isinstance(trace.events[-1], Finished)
+    open_tokens = trace.held_tokens()
+    detail = "It has its beginning and its end." if whole else "It is incomplete: it was cut off before its end."
+    if open_tokens and not whole:
+        detail += f" {open_tokens:,} tokens were held for calls that have no end in it."
+    return Check(name="completeness", holds=True if whole else None, detail=detail)
+
+
+# -- the books ---------------------------------------------------------------------------------------------------------
+
+
+def _books(trace: Trace) -> Iterator[Check]:
+    yield _judged("reservations", trace.of(Reserved), list(_wrong_reservations(trace)), "calls")
+    yield _judged("settlements", trace.of(Settled), list(_wrong_ends(trace)), "bills")
+    yield _budget(trace)
+    yield _sums(trace)
+    yield _judged("grants", trace.of(Allocated), list(_wrong_grants(trace)), "allocations")
+
+
+def _judged(name: str, looked_at: Sequence[Event], wrong: Sequence[str], what: str) -> Check:
+    if wrong:
+        more = f" And {len(wrong) - 1:,} more." if len(wrong) > 1 else ""
+        return Check(name=name, holds=False, detail=wrong[0] + more)
+    return Check(name=name, holds=True, detail=f"{len(looked_at):,} {what} reckoned again.")
+
+
+def _wrong_reservations(trace: Trace) -> Iterator[str]:
+    """What is held for a call is its prompt, by the margin, and the reply's cap."""
+    counters = {facts.name: TiktokenCounter(facts.counter) for facts in _facts(trace) if facts.counter}
+    for call in trace.of(Reserved):
+        held = math.ceil(call.input_tokens * call.margin - 1e-9) + call.max_output_tokens
+        if held != call.tokens:
+            yield f"Call {call.call} holds {call.tokens:,} tokens; its prompt and cap make {held:,}."
+        counted = counters[call.model](call.prompt) if call.prompt and call.model in counters else call.input_tokens
+        if counted != call.input_tokens:
+            yield f"The prompt of call {call.call} counts {counted:,} tokens, not {call.input_tokens:,}."
+
+
+def _facts(trace: Trace) -> tuple[Any, ...]:
+    return trace.of(Started)[0].models if trace.of(Started) else ()
+
+
+def _wrong_ends(trace: Trace) -> Iterator[str]:
+    """Each call ends once at most, after it was admitted, and its overdraft is what its bill exceeds its hold by."""
+    held: dict[int, int] = {}
+    ended: set[int] = set()
+    for event in trace:
+        if isinstance(event, Reserved):
+            held[event.call] = event.tokens
+        elif isinstance(event, Settled | Released):
+            if event.call not in held or event.call in ended:
+                yield f"Call {event.call} ends {'twice' if event.call in ended else 'without having been admitted'}."
+                continue
+            ended.add(event.call)
+            if isinstance(event, Settled) and event.overdraft_tokens != max(
+                0, event.usage.total_tokens - held[event.call]
+            ):
+                yield f"The overdraft of call {event.call} isn't what its bill exceeds its reservation by."
+
+
+def _budget(trace: Trace) -> Check:
+    """At each admission, what was billed, what is held and what is kept for the answer fits the cap."""
+    name = "budget"
+    started = trace.of(Started)
+    if not started:
+        return Check(name=name, holds=None, detail="The trace lacks its beginning, so the cap isn't known.")
+    cap = started[0].budget.total_tokens
+    spent = kept = 0
+    held: dict[int, int] = {}
+    overdraft = 0
+    for event in trace:
+        if isinstance(event, Kept):
+            kept = event.tokens
+        elif isinstance(event, Reserved):
+            reserve = 0 if event.stage in ANSWERING else kept
+            short = spent + sum(held.values()) + event.tokens + reserve - cap
+            # A bill beyond its reservation is taken from the common pool first, then from what is kept.
+            if short > (min(reserve, overdraft) if overdraft else 0):
+                return Check(
+                    name=name, holds=False, detail=f"Call {event.call} was admitted {short:,} tokens above the cap."
+                )
+            held[event.call] = event.tokens
+        elif isinstance(event, Settled | Released):
+            held.pop(event.call, None)
+            spent += event.usage.total_tokens
+            overdraft += event.overdraft_tokens if isinstance(event, Settled) else 0
+    within = spent <= cap + overdraft
+    told = f"{spent:,} of {cap:,} tokens spent"
+    if overdraft:
+        told += f", {overdraft:,} of them billed beyond what was held for their calls"
+    return Check(name=name, holds=within, detail=told + ".")
+
+
+def _sums(trace: Trace) -> Check:
+    """The last line of the books is the sum of the calls."""
+    name, finished = "sums", trace.of(Finished)
+    if not finished:
+        return Check(name=name, holds=None, detail="The books have no last line.")
+    told, stages = finished[-1], trace.usage_by_stage()
+    same = _close(told.usage, trace.usage()) and [stage for stage, _ in told.by_stage] == [
+        stage for stage, usage in stages if usage.calls
+    ]
+    same = same and all(_close(bill, dict(stages)[stage]) for stage, bill in told.by_stage)
+    overdraft = sum(call.overdraft_tokens for call in trace.of(Settled))
+    same = same and told.overdraft_tokens == overdraft
+    return Check(
+        name=name,
+        holds=same,
+        detail="The bill is the sum of the calls, by stage too." if same else "The bill isn't the sum of the calls.",
+    )
+
+
+def _close(one: Usage, other: Usage) -> bool:
+    if (one.cost_usd is None) != (other.cost_usd is None):
+        return False
+    same_cost = abs((one.cost_usd or 0.0) - (other.cost_usd or 0.0)) <= _USD_STEP
+    return same_cost and replace(one, cost_usd=None) == replace(other, cost_usd=None)
+
+
+def _wrong_grants(trace: Trace) -> Iterator[str]:
+    for number, allocated in enumerate(trace.of(Allocated), 1):
+        granted = sum(grant.tokens for grant in allocated.grants)
+        if granted > allocated.budget_tokens and allocated.policy != "whole":
+            yield f"Allocation {number} grants {granted:,} tokens of {allocated.budget_tokens:,}."
+
+
+# -- against the document ----------------------------------------------------------------------------------------------
+
+
+def _against(
+    trace: Trace,
+    document: str | Path | Document | SummaryTree,
+    prompts: str | Path | None,
+    lexicons: Sequence[str | Path],
+) -> list[Check]:
+    from hierarchy.loaders import load
+
+    if isinstance(document, str | Path):
+        document = load(document)
+    whole = document.document if isinstance(document, SummaryTree) else document
+    started = trace.of(Started)
+    if started and started[0].document_key != whole.key:
+        raise InputError(
+            f"{whole.name} isn't the document of the trace: its content differs.",
+            f"Give {started[0].document} as it was when the question was asked.",
+        )
+    return [_quotes(trace, whole), _run_again(trace, document, prompts, lexicons)]
+
+
+def _quotes(trace: Trace, document: Document) -> Check:
+    """What was read stands where it is said to, and verified quotes character for character."""
+    texts = {file.name: file.text for file in document.files}
+    wrong = [
+        f"A stretch of {read.source} is said to be read that isn't there."
+        for read in trace.of(Read)
+        if not 0 <= read.start < read.end <= len(texts.get(read.source, ""))
+    ]
+    quotes = [quote for answered in trace.of(Answered)[-1:] for quote in answered.citations if quote.get("verified")]
+    for quote in quotes:
+        text = texts.get(str(quote["source"]), "")
+        if text[int(quote["start"]) : int(quote["end"])] != quote["quote"]:
+            wrong.append(f"A quote said to be verified doesn't stand in {quote['source']}: {str(quote['quote'])[:60]}…")
+    reads = len(trace.of(Read))
+    if wrong:
+        return Check(name="reads and quotes", holds=False, detail=wrong[0])
+    return Check(
+        name="reads and quotes", holds=True, detail=f"{reads:,} stretches and {len(quotes):,} quotes stand there."
+    )
+
+
+def _run_again(
+    trace: Trace,
+    document: str | Path | Document | SummaryTree,
+    prompts: str | Path | None,
+    lexicons: Sequence[str | Path],
+) -> Check:
+    """The run, done again with the replies on record, tells the same events."""
+    name = "run again"
+    try:
+        again = replay(trace, document, prompts=prompts, lexicons=lexicons).trace
+    except (StoreError, InputError) as error:
+        return Check(name=name, holds=None, detail=f"{error.message} {error.hint}".strip())
+    except HierarchyError as error:
+        return Check(name=name, holds=False, detail=f"Done again, it ends with: {error.message}")
+    events, outside = _comparable(trace)
+    for number, (then, now) in enumerate(zip(events, again, strict=False), 2):
+        if _told(then) != _told(now):
+            return _differs(trace, number, then, now)
+    if len(again) < len(events):
+        return Check(name=name, holds=False, detail=f"Done again, it ends after {len(again):,} events.")
+    if outside:
+        detail = f"The first {len(events):,} events come about again; then the run was cut short from outside."
+        return Check(name=name, holds=True, detail=detail)
+    if len(events) < len(again) and isinstance(trace.events[-1], Finished):
+        return Check(name=name, holds=False, detail=f"Done again, it goes on after {len(events):,} events.")
+    return Check(name=name, holds=True, detail=f"All {len(events):,} events come about again, prompts and grants too.")
+
+
+def _differs(trace: Trace, number: int, then: Event, now: Event) -> Check:
+    started = trace.of(Started)[0]
+    detail = f"Line {number:,} comes out otherwise: {_lead(then)} then, {_lead(now)} now."
+    shared = started.shared and isinstance(then, Noted | Reserved | Kept)
+    if shared:
+        return Check(name="run again", holds=None, detail=f"{detail} Other questions drew on the same account.")
+    from hierarchy import __version__
+
+    if started.made_by != __version__:
+        made = f"{detail} It was made by version {started.made_by or 'unknown'}; this is {__version__}."
+        return Check(name="run again", holds=None, detail=made)
+    return Check(name="run again", holds=False, detail=detail)
+
+
+def _lead(event: Event) -> str:
+    line = event_line(event)
+    return line if len(line) <= 100 else f"{line[:99]}…"
+
+
+def _comparable(trace: Trace) -> tuple[tuple[Event, ...], bool]:
+    """The events up to where something from outside had a hand in it, and whether something had."""
+    for number, event in enumerate(trace):
+        said = event.error if isinstance(event, Settled | Released) else event.what if isinstance(event, Noted) else ""
+        if any(sign in said for sign in _FROM_OUTSIDE):
+            return trace.events[:number], True
+    return trace.events, False
+
+
+def _told(event: Event) -> Event:
+    """An event without what the run learned of its provider elsewhere at the same time.
+
+    Reservations are reckoned again by themselves; the margin is what other questions with the same model teach, too.
+    """
+    if isinstance(event, Reserved):
+        return replace(event, margin=1.0, tokens=0, cost_usd=None)
+    if isinstance(event, Settled):
+        return replace(event, overdraft_tokens=0, usage=NOTHING)
+    return event
