@@ -57,13 +57,9 @@ def vocabulary() -> frozenset[str]:
     keys = "quote source page start end verified node context title pages tokens relevance seen coarse"
     sums = "read_tokens coarse_tokens unread_tokens document_tokens unread policy way rounds attempts prompts lexicons"
     said = f"{NOTE} {MARK} file document node note phrase term need question request version redacted true chain"
-    kinds = (
-        "event trace prose tables on pages speech a number text lookup computation yes-no list summary false null whole"
-    )
-    library = (
-        "single staged branches auto lean full expected_gain compose follow_up route refine summarise repair answer"
-    )
-    trees = "help folder document section group page passage sentence row heading furniture cl100k_base function"
+    kinds = "event prose tables on pages speech a number text lookup computation yes-no list summary false"
+    library = "staged branches auto lean full expected_gain compose follow_up route refine summarise repair"
+    trees = "trace single whole null answer help folder document section group page passage sentence row heading furniture cl100k_base function"
     plain = " ".join((*names, keys, sums, said, kinds, library, trees, "not needed for what is worth reading"))
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain).replace("_", " ")
     return frozenset(words_of(f"{plain} {spaced}".replace("_", " ")) | words_of(plain.replace("_", "")))
