@@ -8,15 +8,19 @@ events alone, without the document, the tree or a model.
     bars      token bars and the strip that shows where a document was read
     answers   answer, quotes, bill, receipt
     trees     the outline
-    traces    a saved trace, as a story or event by event
+    treemap   what happened on a tree, by node, and which rows tell it best
+    maps      those rows, drawn
+    spending  the ledger as a bar, the calls, and all of it against reading everything
+    traces    a trace at one look, or event by event
     pictures  the same as SVG
+    palette   colours, signs, and ASCII where a terminal has no others
 
 Doesn't know the engine, models, files or exit codes; `cli` prints.
 """
 
 from hierarchy.viewer.answers import answer_view, block
 from hierarchy.viewer.bars import Bar, Strip, reading_strip
-from hierarchy.viewer.pictures import svg
+from hierarchy.viewer.pictures import svg, trace_svg
 from hierarchy.viewer.quotes import quote_view
 from hierarchy.viewer.text import one_line, plain
 from hierarchy.viewer.traces import events_view, grants_view, trace_view
@@ -34,6 +38,7 @@ __all__ = [
     "quote_view",
     "reading_strip",
     "svg",
+    "trace_svg",
     "trace_view",
     "tree_view",
 ]

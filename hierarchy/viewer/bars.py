@@ -1,7 +1,7 @@
 """Bars of tokens, and the strip that shows where in a document was read.
 
-Both fill the width they get. Colours tell parts apart; where there are none, the strokes differ. Where a terminal has
-no such strokes, ASCII stands in.
+Both fill the width they get. Strokes tell parts apart, and so do colours where there are any. Where a terminal has no
+such strokes, ASCII stands in.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 
 from hierarchy.tree import SummaryTree
+from hierarchy.viewer.palette import COLOURS
 
-__all__ = ["COLOURS", "Bar", "Strip", "reading_strip"]
-
-COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
-"""The parts of a bar, in turn."""
+__all__ = ["Bar", "Strip", "reading_strip"]
 
 _STROKES = "█▓▒░"
 _ASCII_STROKES = "#=+:"
 _STEPS = (0, 0.1, 0.5)
 """Shares read above which the strip rises."""
-_REST, _ASCII_REST = "─", "."
+_REST, _ASCII_REST = "─", "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +47,22 @@ class Bar:
     width: int | None = None
     first_colour: int = 0
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
         width = min(self.width or options.max_width, options.max_width)
-        plain_colours = console.color_system is None or console.no_color
         strokes = _ASCII_STROKES if options.ascii_only else _STROKES
         cells = self.cells(width)
         for index, count in enumerate(cells):
-            stroke = strokes[index % len(strokes)] if plain_colours or options.ascii_only else strokes[0]
-            yield Segment(stroke * count, Style(color=COLOURS[(index + self.first_colour) % len(COLOURS)]))
+            yield Segment(strokes[index % len(strokes)] * count, Style(color=self._colour(index)))
         rest = _ASCII_REST if options.ascii_only else _REST
         yield Segment(rest * (width - sum(cells)), Style(dim=True))
+
+    def sign(self, index: int) -> Text:
+        """What a part is drawn with, for a legend."""
+        return Text(_STROKES[index % len(_STROKES)], style=self._colour(index))
+
+    def _colour(self, index: int) -> str:
+        return COLOURS[(index + self.first_colour) % len(COLOURS)]
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """It takes what it gets."""

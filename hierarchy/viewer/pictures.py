@@ -11,7 +11,15 @@ import io
 from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
 
-__all__ = ["svg"]
+from hierarchy.events import Started
+from hierarchy.trace import Trace
+from hierarchy.tree import SummaryTree
+from hierarchy.viewer.text import one_line
+from hierarchy.viewer.traces import trace_view
+
+__all__ = ["svg", "trace_svg"]
+
+_MOST_TITLE = 80
 
 _THEME = TerminalTheme(
     (13, 17, 23),
@@ -71,3 +79,17 @@ def svg(renderable: RenderableType, *, title: str, width: int = 100) -> str:
     console.print(renderable)
     picture = console.export_svg(title=title, theme=_THEME, code_format=_TEMPLATE, unique_id="hierarchy")
     return "\n".join(line.rstrip() for line in picture.splitlines()) + "\n"
+
+
+def trace_svg(trace: Trace, *, width: int = 100, title: str | None = None, tree: SummaryTree | None = None) -> str:
+    """The picture of a trace at one look.
+
+    Args:
+        trace: The trace.
+        width: In columns.
+        title: In the window's bar; the document's name if None.
+        tree: The document's tree, if it is at hand; it names what has no title.
+    """
+    if title is None:
+        title = next((one_line(started.document) for started in trace.of(Started)), "trace")[:_MOST_TITLE]
+    return svg(trace_view(trace, tree=tree), title=title, width=width)

@@ -9,6 +9,7 @@ from rich.text import Text
 from hierarchy.quoting import Quote
 from hierarchy.tree import SummaryTree
 from hierarchy.viewer.answers import add_row, block
+from hierarchy.viewer.palette import Legible
 from hierarchy.viewer.text import one_line, tokens
 
 __all__ = ["quote_view"]
@@ -31,4 +32,4 @@ def quote_view(quoted: Quote, tree: SummaryTree) -> RenderableType:
     add_row(table, "seconds", "0", "", "no bound" if longest is None else f"{longest:,.0f}")
     whole = Text(f"Reading all of {one_line(tree.document.name)} in one call: {tokens(quoted.read_all_tokens)}.")
     way = Text(f"{quoted.plan.way}: {quoted.plan.why}", style="dim")
-    return block("Quote", table, Text(), way, whole)
+    return Legible(block("Quote", table, Text(), way, whole))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["one_line", "pages", "percent", "plain", "probability", "title", "tokens"]
+__all__ = ["one_line", "pages", "percent", "plain", "probability", "title", "tokens", "usd"]
 
 _TAB, _LINE_FEED = 0x09, 0x0A
 _DROPPED = [
@@ -104,3 +104,15 @@ def percent(share: float) -> str:
     if 0 < share < 0.001:
         return "<0.1%"
     return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
+
+
+def usd(amount: float) -> str:
+    """An amount of money, with as many decimals as it needs.
+
+    Example:
+        >>> usd(0), usd(0.000935), usd(0.00001), usd(0.01398), usd(12.5)
+        ('$0', '$0.0009', '<$0.0001', '$0.0140', '$12.50')
+    """
+    if not amount:
+        return "$0"
+    return f"${amount:,.2f}" if amount >= 1 else "<$0.0001" if amount < 0.00005 else f"${amount:.4f}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from itertools import takewhile
 from typing import Any, TypeVar
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -20,23 +20,24 @@ from hierarchy.events import (
     Finished,
     GrantLine,
     HandedBack,
-    Kept,
     Missed,
     Noted,
     Outlined,
     Planned,
-    Read,
     Recalled,
-    Released,
     Reserved,
     Searched,
-    Settled,
     Started,
 )
 from hierarchy.trace import Trace
-from hierarchy.viewer.answers import add_row, bill, block, notes_view, quotes, receipt_view, said, unread_view
+from hierarchy.tree import SummaryTree
+from hierarchy.viewer.answers import add_row, block, notes_view, quotes, said, unread_view
 from hierarchy.viewer.bars import Bar
-from hierarchy.viewer.text import one_line, pages, percent, probability, title, tokens
+from hierarchy.viewer.maps import map_view
+from hierarchy.viewer.palette import CARE, QUIET, Flow, Legible
+from hierarchy.viewer.spending import calls_view, compared_view, ledger_view
+from hierarchy.viewer.text import one_line, pages, percent, title, tokens
+from hierarchy.viewer.treemap import TreeMap
 
 __all__ = ["branches", "events_view", "grants_view", "trace_view"]
 
@@ -44,27 +45,75 @@ T = TypeVar("T")
 
 _WORDS = frozenset({"stage", "node", "title", "source", "branch", "about"})
 
-_MOST_BRANCHES, _MOST_READS, _MOST_RELEVANT, _MOST_HAND_BACKS = 10, 10, 5, 6
+_MOST_BRANCHES, _MOST_ROWS, _MOST_QUOTES, _LONGEST_QUOTE, _MOST_UNREAD = 10, 18, 4, 240, 4
+_MOST_WORDS, _MOST_NOTES = 12, 6
 
 
-def trace_view(trace: Trace) -> RenderableType:
-    """The story of a question: what was asked, spent, granted, read, handed back and answered, and what wasn't read."""
-    answer, receipt = trace.answer(), trace.receipt()
-    blocks = [
-        _header(trace),
-        _bill(trace),
-        _calls(trace),
-        _relevant(trace),
-        grants_view(trace),
-        _reads(trace),
-        _hand_backs(trace),
-        said(answer) if answer else _cut_short(trace),
-        quotes(answer.get("citations", ())),
-        receipt_view(_whole(trace, receipt)),
-        unread_view(receipt.get("unread", ())),
-        notes_view([*_outline_notes(trace), *(noted.what for noted in trace.of(Noted))]),
-    ]
-    return Group(*(each for each in blocks if each is not None))
+def trace_view(
+    trace: Trace, *, tree: SummaryTree | None = None, tree_map: TreeMap | None = None, ascii_only: bool | None = None
+) -> RenderableType:
+    """The story of a question: the answer, the map of what was read, where the tokens went, and what wasn't read.
+
+    Args:
+        trace: The trace, whole or cut off, of any version.
+        tree: The document's tree, if it is at hand; it names what has no title.
+        tree_map: The trace's map, if it was made before.
+        ascii_only: Whether to draw in ASCII; None leaves it to the console that draws.
+    """
+    return Legible(_Look(trace=trace, tree=tree, map=tree_map or TreeMap.of(trace)), ascii_only=ascii_only)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """A trace at one look. What it shows of calls depends on the width."""
+
+    trace: Trace
+    tree: SummaryTree | None
+    map: TreeMap | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        trace, answer = self.trace, self.trace.answer()
+        blocks = [
+            _header(trace),
+            said(answer, style="default") if answer else _unanswered(trace),
+            quotes(answer.get("citations", ()), most=_MOST_QUOTES, longest=_LONGEST_QUOTE),
+            self._read(),
+            ledger_view(trace),
+            calls_view(trace, width=options.max_width),
+            unread_view(trace.receipt().get("unread", ()), _MOST_UNREAD, token_usd=_token_usd(trace)),
+            compared_view(trace),
+            notes_view(_notes(trace)),
+        ]
+        yield Group(*(each for each in blocks if each is not None))
+
+    def _read(self) -> RenderableType | None:
+        """The map; of a trace that has none, the branches that were granted tokens."""
+        if self.map is None:
+            return grants_view(self.trace)
+        lines = Flow([Text(line, style=QUIET) for line in _read_lines(self.trace)], gap=" · ")
+        return block("Where it read", map_view(self.map, most=_MOST_ROWS, tree=self.tree), lines)
+
+
+def _read_lines(trace: Trace) -> Iterable[str]:
+    """What was granted, read and handed back, in all."""
+    allocated, receipt = _last(trace.of(Allocated)), _whole(trace, trace.receipt())
+    whole = int(receipt.get("document_tokens") or 0)
+    if whole and trace.of(Answered):
+        yield f"{percent(int(receipt.get('read_tokens', 0)) / whole)} of the document read"
+        if coarse := int(receipt.get("coarse_tokens", 0)):
+            yield f"{percent(coarse / whole)} seen as summaries"
+    if allocated:
+        granted = sum(grant.tokens for grant in allocated.grants)
+        yield f"{granted:,} of {tokens(allocated.budget_tokens)} granted, by {one_line(allocated.policy)}"
+    if handed := trace.of(HandedBack):
+        yield f"{_tokens_of(handed)} handed back"
+
+
+def _token_usd(trace: Trace) -> float | None:
+    """What sending a token to the model that answers costs."""
+    started = _last(trace.of(Started))
+    return next((one.input_usd for one in started.models if one.role == "answer"), None) if started else None
 
 
 def events_view(trace: Trace) -> RenderableType:
@@ -75,7 +124,7 @@ def events_view(trace: Trace) -> RenderableType:
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for line, event in enumerate(trace, 2):
         add_row(table, str(line), type(event).__name__, Text(_details(event), no_wrap=True, overflow="ellipsis"))
-    return table
+    return Legible(table, width=None)
 
 
 # -- what was asked ----------------------------------------------------------------------------------------------------
@@ -84,45 +133,43 @@ def events_view(trace: Trace) -> RenderableType:
 def _header(trace: Trace) -> RenderableType:
     started = _last(trace.of(Started))
     if started is None:
-        return block("Trace", Text(f"{len(trace):,} events; its beginning is missing.", style="yellow"))
+        return block("Trace", Text(f"{len(trace):,} events; its beginning is missing.", style=CARE))
+    lines = [Flow([Text(one_line(fact), style=QUIET) for fact in _facts(trace, started)], gap=" · ")]
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style=QUIET, no_wrap=True)
     table.add_column()
-    for name, value in _header_lines(trace, started):
+    for name, value in _course_lines(trace):
         add_row(table, name, one_line(value))
-    return block(one_line(started.question) or "Trace", table)
+    return block(one_line(started.question) or "Trace", *lines, *([table] if table.row_count else []))
 
 
-def _header_lines(trace: Trace, started: Started) -> Iterable[tuple[str, str]]:
-    files = f" · {len(started.source_names):,} files" if len(started.source_names) > 1 else ""
-    yield "document", f"{started.document} · {tokens(started.document_tokens)}{files}"
-    outlined = _last(trace.of(Outlined))
-    if outlined:
-        yield "tree", f"{outlined.nodes:,} nodes · {outlined.leaves:,} leaves · {outlined.depth} deep"
-    yield "budget", _caps(started.budget)
-    yield "model", started.model
-    if started.strategy:
-        yield "strategy", " · ".join(f"{name} {value}" for name, value in started.strategy.items())
-    estimated = _last(trace.of(Estimated))
-    if estimated:
-        kinds = [kind for kind in (estimated.question_kind, estimated.document_kind) if kind]
-        if estimated.answerable is not None:
-            kinds.append(f"answerable {estimated.answerable:.2f}")
-        if kinds:
-            yield "taken for", " · ".join(kinds)
-        if estimated.vocabulary:
-            yield "lexicons", " · ".join(estimated.vocabulary)
-    yield from _course_lines(trace)
+def _facts(trace: Trace, started: Started) -> Iterable[str]:
+    yield started.document
+    if len(started.source_names) > 1:
+        yield f"{len(started.source_names):,} files"
+    yield tokens(started.document_tokens)
+    if outlined := _last(trace.of(Outlined)):
+        yield f"{outlined.nodes:,} nodes, {outlined.depth} deep"
+    yield f"budget {_caps(started.budget)}"
+    yield from dict.fromkeys(one for one in (started.model, *(each.name for each in started.models)) if one)
+    if policy := started.strategy.get("policy"):
+        yield str(policy)
 
 
 def _course_lines(trace: Trace) -> Iterable[tuple[str, str]]:
     """How it was decided to read, what was searched for besides, what was missed, and what was paid for before."""
+    estimated = _last(trace.of(Estimated))
+    kinds = [kind for kind in (estimated.question_kind, estimated.document_kind) if kind] if estimated else []
+    if estimated and estimated.answerable is not None:
+        kinds.append(f"answerable {estimated.answerable:.2f}")
+    if kinds:
+        yield "taken for", " · ".join(kinds)
+    if estimated and estimated.vocabulary:
+        yield "lexicons", " · ".join(estimated.vocabulary[:_MOST_WORDS])
     if plan := _last(trace.of(Planned)):
         yield "plan", f"{plan.way}: {plan.why}"
     if searched := _last(trace.of(Searched)):
-        yield "searched", " · ".join(searched.terms)
-        if searched.needs:
-            yield "needs", " · ".join(searched.needs)
+        yield "searched", " · ".join(dict.fromkeys([*searched.terms, *searched.needs][:_MOST_WORDS]))
     for missed in trace.of(Missed):
         yield "missing", f"{missed.what} (after round {missed.round})"
     if recalled := trace.of(Recalled):
@@ -144,51 +191,7 @@ def _caps(budget: Budget) -> str:
     return " · ".join(caps)
 
 
-# -- what it cost ------------------------------------------------------------------------------------------------------
-
-
-def _bill(trace: Trace) -> RenderableType:
-    usage, started, finished = trace.usage(), _last(trace.of(Started)), _last(trace.of(Finished))
-    overdraft = finished.overdraft_tokens if finished else sum(call.overdraft_tokens for call in trace.of(Settled))
-    return bill(
-        [(stage, each.total_tokens) for stage, each in trace.usage_by_stage()],
-        {"total_tokens": usage.total_tokens, "calls": usage.calls, "cost_usd": usage.cost_usd},
-        started.budget.total_tokens if started else None,
-        overdraft_tokens=overdraft,
-    )
-
-
-def _calls(trace: Trace) -> RenderableType | None:
-    """What was held for calls, and what they were billed, by stage."""
-    stage_of = {event.call: event.stage for event in trace.of(Reserved)}
-    if not stage_of:
-        return None
-    ends = [event for event in trace if isinstance(event, Settled | Released)]
-    closed = {event.call: event.usage for event in ends}
-    failed = {event.call for event in trace.of(Settled) if event.error}
-    table = _table("stage", "calls", "reserved", "billed", "failed")
-    for stage in dict.fromkeys(stage_of.values()):
-        calls = [event for event in trace.of(Reserved) if event.stage == stage]
-        billed = sum(closed[call.call].total_tokens for call in calls if call.call in closed)
-        held = sum(call.tokens for call in calls)
-        troubled = sum(call.call in failed for call in calls)
-        add_row(table, one_line(stage), f"{len(calls):,}", f"{held:,}", f"{billed:,}", f"{troubled or '–'}")
-    kept = _last(trace.of(Kept))
-    lines = [Text(f"{tokens(kept.tokens)} kept for the answer from the start", style="dim")] if kept else []
-    return block("Calls", table, *lines)
-
-
-# -- what was thought relevant, granted and read -----------------------------------------------------------------------
-
-
-def _relevant(trace: Trace) -> RenderableType | None:
-    estimated = _last(trace.of(Estimated))
-    if estimated is None or not estimated.top:
-        return None
-    table = _table("relevance", "node", "title")
-    for branch in estimated.top[:_MOST_RELEVANT]:
-        add_row(table, probability(branch.relevance), one_line(branch.node), _title(branch.title))
-    return block("Looked most relevant", table)
+# -- what was granted --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,46 +288,19 @@ def grants_view(trace: Trace, most: int = _MOST_BRANCHES) -> RenderableType | No
     return block("Granted, by branch", table, Text(line, style="dim"))
 
 
-def _reads(trace: Trace) -> RenderableType | None:
-    reads = trace.reads()
-    if not reads:
-        return None
-    table = _table("tokens", "relevance", "page", "characters", "node", "source")
-    for read in reads[:_MOST_READS]:
-        place = f"{read.start:,}–{read.end:,}"
-        page = "–" if read.page is None else str(read.page)
-        cells = (f"{read.tokens:,}", probability(read.relevance), page, place, one_line(read.node))
-        add_row(table, *cells, _title(read.source))
-    rest = reads[_MOST_READS:]
-    more = [Text(f"and {len(rest):,} more, {_tokens_of(rest)}", style="dim")] if rest else []
-    return block(f"Read: {len(reads):,} stretch{'es' if len(reads) > 1 else ''}, {_tokens_of(reads)}", table, *more)
-
-
-def _hand_backs(trace: Trace) -> RenderableType | None:
-    handed = trace.of(HandedBack)
-    if not handed:
-        return None
-    lines = [
-        Text(f"{each.tokens:,} from {_whose(each.node)}: {one_line(each.why) or 'not needed'}")
-        for each in handed[:_MOST_HAND_BACKS]
-    ]
-    rest = handed[_MOST_HAND_BACKS:]
-    more = [Text(f"and {len(rest):,} more, {_tokens_of(rest)}", style="dim")] if rest else []
-    return block(f"Handed back: {_tokens_of(handed)}", *lines, *more)
-
-
-def _whose(node: str) -> str:
-    return "the whole tree" if node in ("", "0") else one_line(node)
-
-
 # -- how it ended ------------------------------------------------------------------------------------------------------
 
 
-def _cut_short(trace: Trace) -> RenderableType:
+def _unanswered(trace: Trace) -> RenderableType:
+    """Why there is no answer: nobody was asked for one, or it ends too soon."""
+    started = _last(trace.of(Started))
+    if trace.of(Finished) and not trace.of(Reserved) and started and not started.model:
+        granted = sum(grant.tokens for grant in trace.grants())
+        return block("Context gathered", Text(f"{tokens(granted)} of the document, for a model of your own."))
     lines = [Text("The trace ends before an answer.")]
     if held := trace.held_tokens():
-        lines.append(Text(f"{tokens(held)} were held for calls that have no end.", style="dim"))
-    return block("No answer", *lines, style="bold yellow")
+        lines.append(Text(f"{tokens(held)} were held for calls that have no end.", style=QUIET))
+    return block("Incomplete", *lines, style=f"bold {CARE}")
 
 
 def _whole(trace: Trace, receipt: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -336,9 +312,13 @@ def _whole(trace: Trace, receipt: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**receipt, "document_tokens": whole, "unread_tokens": whole - int(receipt.get("read_tokens", 0))}
 
 
-def _outline_notes(trace: Trace) -> Sequence[str]:
+def _notes(trace: Trace) -> Sequence[str]:
+    """What went worse than it might have; the answer's last words are among them where it was cut short."""
     outlined = _last(trace.of(Outlined))
-    return outlined.notes if outlined else ()
+    found = [*(outlined.notes if outlined else ()), *(noted.what for noted in trace.of(Noted))]
+    notes = list(dict.fromkeys(note for note in found if note))
+    rest = len(notes) - _MOST_NOTES
+    return [*notes[:_MOST_NOTES], f"and {rest:,} more"] if rest > 0 else notes
 
 
 # -- event by event ----------------------------------------------------------------------------------------------------
@@ -393,7 +373,7 @@ def _title(text: str) -> Text:
     return Text(title(text), overflow="ellipsis", no_wrap=True)
 
 
-def _tokens_of(events: Sequence[Read] | Sequence[HandedBack]) -> str:
+def _tokens_of(events: Sequence[HandedBack]) -> str:
     return tokens(sum(event.tokens for event in events))
 
 

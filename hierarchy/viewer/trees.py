@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from hierarchy.segments import LeafKind
 from hierarchy.tree import KINDS, Node, SummaryTree
+from hierarchy.viewer.palette import Legible
 from hierarchy.viewer.text import one_line, pages, title, tokens
 
 __all__ = ["shown_children", "shown_depth", "tree_view"]
@@ -49,7 +50,7 @@ def tree_view(
     full = text if text is not None else depth is not None or node is not None
     levels = depth if depth is not None else shown_depth(tree, start.number, full=full)
     outline = _Outline(tree, full, summaries, None if depth is not None else MAX_LINES)
-    return outline.grown(Tree(outline.label(start), guide_style="dim"), start.number, levels)
+    return Legible(outline.grown(Tree(outline.label(start), guide_style="dim"), start.number, levels), width=None)
 
 
 @dataclass(frozen=True, slots=True)
