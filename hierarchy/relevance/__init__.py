@@ -114,7 +114,7 @@ def estimate(
     leaf = np.where(furniture, 0.0, scored.leaf)
     return Relevance(
         question=asked,
-        node=_node_relevance(index, leaf, scored),
+        node=node_relevance(index, leaf, scored),
         leaf=leaf,
         candidates=scored.nodes,
         gain=scored.probability,
@@ -138,7 +138,7 @@ def tree_index(tree: SummaryTree) -> Index:
     return tree.index
 
 
-def _node_relevance(index: Index, leaf: Floats, scored: Scored) -> Floats:
+def node_relevance(index: Index, leaf: Floats, scored: Scored) -> Floats:
     """Inside passages the best of what they hold; above the largest the chance that at least one holds something."""
     tree = index.tree
     node = np.zeros(len(tree))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from hierarchy.relevance.index import GRAINS, Index, Layer
 from hierarchy.relevance.question import Question
 
-__all__ = ["Passages", "formula_scores", "grain_of", "passage_relevance"]
+__all__ = ["Passages", "formula_parts", "formula_scores", "grain_of", "passage_relevance"]
 
 Floats = NDArray[np.float64]
+Parts = dict[str, Floats]
 
 # Beyond these shares a document is a transcript, or a report made of tables.
 _SPEECH_SHARE, _TABLE_SHARE = 0.3, 0.1
@@ -68,42 +70,56 @@ def formula_scores(index: Index, question: Question, asked: dict[int, float]) ->
     return _scores(index, layer, question, asked)[layer.of_leaf]
 
 
+def formula_parts(index: Index, question: Question) -> Parts:
+    """What the formula's score of each passage is the sum of, in words, at the grain that suits the document."""
+    return _parts(index, index.grains[grain_of(index)], question, index.numbered(question.weights))
+
+
 def _scores(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Floats:
+    return reduce(np.add, _parts(index, layer, question, asked).values())
+
+
+def _parts(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Parts:
     scored = _paged if any(file.pages for file in index.tree.files) else _prose
     return scored(index, layer, question, asked)
 
 
-def _paged(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Floats:
+def _paged(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Parts:
     """For reports with pages: what the page is titled counts as much as what the passage says."""
     middle = _middles(index, layer)
     page = index.pages.of_leaf[middle]
     pairs = _pairs(index, (*question.pairs, *question.routed_pairs))
-    score = _relative(index.scores(layer, asked))
-    score += 0.3 * _relative(index.pair_scores(layer, pairs))
-    score += 0.75 * index.share(layer, asked)
     around = 0.6 * _relative(index.page_titles.scores(asked)) + 0.5 * _relative(index.page_leads.scores(asked))
     around += 0.3 * _relative(index.scores(index.pages, asked))
-    score += around[page]
+    parts = {
+        "its words": _relative(index.scores(layer, asked)),
+        "neighbouring words of the question": 0.3 * _relative(index.pair_scores(layer, pairs)),
+        "how much of the question it holds": 0.75 * index.share(layer, asked),
+        "its page, and what that is titled": around[page],
+    }
     if question.wants_number:
-        score += 0.85 * np.minimum(_digit_share(index, layer) / _DENSE_DIGITS, 1.0)
-    return score
+        parts["its digits, as a number is asked"] = 0.85 * np.minimum(_digit_share(index, layer) / _DENSE_DIGITS, 1.0)
+    return parts
 
 
-def _prose(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Floats:
+def _prose(index: Index, layer: Layer, question: Question, asked: dict[int, float]) -> Parts:
     """For running text: the sentence, what surrounds it, the titles it stands under, and its file."""
     middle = _middles(index, layer)
-    score = _relative(index.scores(layer, asked))
+    parts = {"its words": _relative(index.scores(layer, asked))}
     for size, weight in ((256, 0.3), (512, 0.6)):
         wider = index.grains[GRAINS.index(size)]
-        score += weight * _relative(index.scores(wider, asked))[wider.of_leaf[middle]]
-    score += index.section_titles.share(asked)[index.sections.of_leaf[middle]]
+        matches = _relative(index.scores(wider, asked))[wider.of_leaf[middle]]
+        parts[f"the {size} tokens around it"] = weight * matches
+    parts["the titles it stands under"] = index.section_titles.share(asked)[index.sections.of_leaf[middle]]
     if len(index.files) > 1:
-        score += _relative(index.scores(index.files, asked))[index.files.of_leaf[middle]]
+        parts["its file"] = _relative(index.scores(index.files, asked))[index.files.of_leaf[middle]]
     if index.speech <= _SPEECH_SHARE:  # nobody speaks in the phrases that a model expects
-        score += 0.3 * _relative(index.pair_scores(layer, _pairs(index, question.routed_pairs)))
+        routed_pairs = _pairs(index, question.routed_pairs)
+        parts["neighbouring words of the routing"] = 0.3 * _relative(index.pair_scores(layer, routed_pairs))
     if question.wants_effect:
-        score += 0.6 * _sums(index.looks.results, layer) / _sums(np.arange(len(index.looks.results)), layer)
-    return score
+        results = _sums(index.looks.results, layer) / _sums(np.arange(len(index.looks.results)), layer)
+        parts["the results it reports, as an effect is asked"] = 0.6 * results
+    return parts
 
 
 def _middles(index: Index, layer: Layer) -> NDArray[np.int64]:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from hierarchy.relevance.features import FEATURES, Candidates, describe, statistics_of
 from hierarchy.relevance.forest import Forest
 from hierarchy.relevance.formula import Passages
-from hierarchy.relevance.index import GRAINS, Index
+from hierarchy.relevance.index import GRAINS, Index, Layer
 from hierarchy.relevance.lexicon import Expansion
 from hierarchy.relevance.question import Question
 
-__all__ = ["WEIGHTS", "Scored", "learned_relevance", "shipped_forest"]
+__all__ = ["WEIGHTS", "Judgement", "Scored", "combined", "judge", "leaf_share", "learned_relevance", "shipped_forest"]
 
 WEIGHTS = Path(__file__).parent / "weights.npz"
 
@@ -51,6 +51,27 @@ class Scored:
     leaf: Floats
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the forest and the formula say, each by itself.
+
+    Attributes:
+        candidates: The passages that the forest was shown.
+        rows: Their features, columns as the forest's.
+        probability: What it says of each.
+        learned: What of that counts: the stranger the document, the less.
+        strangeness: How far the formula decides, in [0, 1].
+        rest: What the formula adds to each of its own passages.
+    """
+
+    candidates: Candidates
+    rows: NDArray[np.float32]
+    probability: Floats
+    learned: Floats
+    strangeness: float
+    rest: Floats
+
+
 @lru_cache(maxsize=1)
 def shipped_forest() -> Forest:
     """The weights that come with the library.
@@ -73,16 +94,34 @@ def learned_relevance(
         fallback: The fixed formula's passages, for all that isn't described.
         forest: Other weights than the shipped ones.
     """
-    forest = forest or shipped_forest()
+    return combined(index, judge(index, question, expansion, fallback, forest or shipped_forest()), fallback)
+
+
+def judge(index: Index, question: Question, expansion: Expansion, fallback: Passages, forest: Forest) -> Judgement:
+    """What a forest says of the candidates of a question, and what is left to the formula."""
     candidates = describe(index, question, expansion)
     columns = [list(FEATURES).index(name) for name in forest.features]
-    probability = forest.probabilities(candidates.features[:, columns])
+    rows = candidates.features[:, columns]
+    probability = forest.probabilities(rows)
     least = float(probability.min()) if len(probability) else 0.0
     strange = _strangeness(forest.novelty(statistics_of(candidates)))
-    learned, leaning = probability * (1 - strange), fallback.probability * strange
+    leaning = fallback.probability * strange
     # What the forest and the formula both speak of gets both; what wasn't described comes last, in the formula's order.
     undescribed = ~np.isin(fallback.layer.nodes, candidates.nodes)
     rest = leaning + undescribed * (1 - strange) * _UNDESCRIBED * max(least, 1e-6) * fallback.probability
+    return Judgement(
+        candidates=candidates,
+        rows=rows,
+        probability=probability,
+        learned=probability * (1 - strange),
+        strangeness=strange,
+        rest=rest,
+    )
+
+
+def combined(index: Index, judgement: Judgement, fallback: Passages) -> Scored:
+    """Both together, for every passage and leaf."""
+    candidates, learned, rest = judgement.candidates, judgement.learned, judgement.rest
     nodes, place = np.unique(np.concatenate([candidates.nodes, fallback.layer.nodes]), return_inverse=True)
     from_formula = np.bincount(place[len(learned) :], weights=rest, minlength=len(nodes))
     best = np.zeros(len(nodes))
@@ -110,8 +149,12 @@ def _of_leaves(index: Index, candidates: Candidates, probability: Floats, rest: 
         mine = candidates.grain == grain
         value = np.zeros(len(layer))
         value[np.searchsorted(layer.nodes, candidates.nodes[mine])] = probability[mine]
-        best = np.maximum.reduceat(match, layer.low)[layer.of_leaf]
-        share = 0.1 + 0.9 * np.where(best > 0, match / np.maximum(best, 1e-12), 1.0)
         here = value[layer.of_leaf]
-        leaf = np.where(here > 0, here * share, leaf)
+        leaf = np.where(here > 0, here * leaf_share(layer, match), leaf)
     return leaf
+
+
+def leaf_share(layer: Layer, match: Floats) -> Floats:
+    """Which share of its passage's probability each leaf has: by its own match against the passage's best."""
+    best = np.maximum.reduceat(match, layer.low)[layer.of_leaf]
+    return 0.1 + 0.9 * np.where(best > 0, match / np.maximum(best, 1e-12), 1.0)
