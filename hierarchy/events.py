@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from hierarchy.budget import Budget, Usage
+from hierarchy.budget import NOTHING, Budget, Usage
+from hierarchy.errors import HierarchyError
 from hierarchy.ledger import Ledger, Reservation
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Searched",
     "Settled",
     "Started",
+    "Stopped",
     "dotted",
 ]
 
@@ -384,9 +386,11 @@ class Settled(Event):
         overdraft_tokens: By how much that exceeds what was held.
         cached: Whether the reply was taken from a journal and cost nothing.
         error: Why there is no reply; empty if there is one.
+        error_kind: Name of the error's class, which decides what is done about it.
         reply: What came back.
         seconds: How long it took, where the model says so; built-in ones don't.
         retry_after_s: After how many seconds a failed call might be made again; None where that makes no sense.
+        reported_input_tokens: What the provider said the prompt counts; None if it said none that can be.
     """
 
     call: int
@@ -394,9 +398,11 @@ class Settled(Event):
     overdraft_tokens: int = 0
     cached: bool = False
     error: str = ""
+    error_kind: str = ""
     reply: str = ""
     seconds: float | None = None
     retry_after_s: float | None = None
+    reported_input_tokens: int | None = None
 
     @classmethod
     def of(
@@ -404,20 +410,23 @@ class Settled(Event):
         reservation: Reservation,
         usage: Usage | None,
         *,
-        error: str = "",
+        error: HierarchyError | None = None,
         reply: str = "",
         seconds: float | None = None,
         retry_after_s: float | None = None,
     ) -> Settled:
         """The event of a reservation settled at what the provider reports."""
+        read = usage.input_tokens if usage else None
         return cls(
             call=reservation.number,
             usage=reservation.billed(usage),
             overdraft_tokens=reservation.overdraft_tokens(usage),
-            error=error,
+            error=error.message if error else "",
+            error_kind=type(error).__name__ if error else "",
             reply=reply,
             seconds=seconds,
             retry_after_s=retry_after_s,
+            reported_input_tokens=read if type(read) is int and read >= 0 else None,
         )
 
 
@@ -429,6 +438,7 @@ class Released(Event):
         call: Its number.
         attempted: Whether it was sent, and refused without being billed; it then counts as a call.
         error: Why it was refused; empty if it wasn't.
+        error_kind: Name of the error's class.
         seconds: How long that took, where the model says so.
         retry_after_s: After how many seconds it might be made again; None where that makes no sense.
     """
@@ -436,6 +446,7 @@ class Released(Event):
     call: int
     attempted: bool = False
     error: str = ""
+    error_kind: str = ""
     seconds: float | None = None
     retry_after_s: float | None = None
 
@@ -452,7 +463,9 @@ class Recalled(Event):
     Attributes:
         stage: The line of the bill that it would have gone on.
         node: What it is about, dotted; empty for the whole tree.
-        usage: What it cost when it was made.
+        usage: What it cost when it was made, failed attempts included.
+        failed: What those had cost.
+        reported: Whether the provider had said what it read.
         model: Who made it.
         key: Content hash of all that decided it.
         prompt: What had been sent.
@@ -462,6 +475,8 @@ class Recalled(Event):
     stage: str
     node: str = ""
     usage: Usage
+    failed: Usage = NOTHING
+    reported: bool = True
     model: str = ""
     key: str = ""
     prompt: str = ""
@@ -515,6 +530,17 @@ class Read(Event):
     page: int | None = None
     tokens: int
     relevance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped(Event):
+    """Someone outside ended the reading: nothing more is sent, and what was read by then is answered from.
+
+    Attributes:
+        why: In a few words.
+    """
+
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -606,6 +632,7 @@ KINDS: tuple[type[Event], ...] = (
     Released,
     Retried,
     Missed,
+    Stopped,
     Read,
     HandedBack,
     Noted,

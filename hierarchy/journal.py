@@ -20,7 +20,7 @@ from hierarchy.ledger import Reservation
 from hierarchy.margins import LEAST_SHARE, Margin, Margins
 from hierarchy.models import Model
 
-__all__ = ["Call", "Journal", "identity_of", "margins_of_run", "recalled"]
+__all__ = ["Call", "Journal", "circumstances", "identity_of", "margins_of_run", "recalled"]
 
 
 class Journal(Protocol):
@@ -69,8 +69,8 @@ class Call:
         reported = outcome.usage is not None and outcome.usage.input_tokens == billed.input_tokens
         try:
             if self.before.calls or not reported:
-                aside = Outcome(text=_aside_text(self.before, reported=reported), usage=NOTHING)
-                self.journal.keep(_aside(self.key), self.model.name, "circumstances", aside)
+                key, aside = circumstances(self.key, self.before, reported=reported)
+                self.journal.keep(key, self.model.name, "circumstances", aside)
             self.journal.keep(self.key, self.model.name, self.request.stage, replace(outcome, usage=billed))
         except StoreError as error:
             error.add_note("The reply itself was received, and is used.")
@@ -123,17 +123,19 @@ def recalled(journal: Journal, key: str) -> tuple[Outcome, Usage, bool] | None:
     found = journal.recall(key)
     if found is None or found.usage is None:
         return None
-    return (found, *_told_aside(journal.recall(_aside(key))))
+    return (found, *_told_aside(journal.recall(f"{key}+")))
 
 
-def _aside(key: str) -> str:
-    """Where what is to be known besides of a kept reply stands."""
-    return f"{key}+"
+def circumstances(key: str, failed: Usage, *, reported: bool) -> tuple[str, Outcome]:
+    """What is to be known besides of a kept reply, and by which key it is kept.
 
-
-def _aside_text(before: Usage, *, reported: bool) -> str:
-    bill = (before.input_tokens, before.output_tokens, before.calls, before.cost_usd)
-    return json.dumps({"before": bill, "reported": reported})
+    Args:
+        key: The reply's.
+        failed: What failed attempts before it had cost.
+        reported: Whether its provider said what it had read.
+    """
+    bill = (failed.input_tokens, failed.output_tokens, failed.calls, failed.cost_usd)
+    return f"{key}+", Outcome(text=json.dumps({"before": bill, "reported": reported}), usage=NOTHING)
 
 
 def _told_aside(found: Outcome | None) -> tuple[Usage, bool]:

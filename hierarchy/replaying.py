@@ -16,16 +16,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hierarchy import errors
 from hierarchy.answer import Answer
-from hierarchy.budget import Budget
+from hierarchy.budget import Budget, Usage
 from hierarchy.calls import Outcome, Request
 from hierarchy.document import Document
 from hierarchy.engine import Reasoner
 from hierarchy.errors import HierarchyError, InputError, ModelError, StoreError
 from hierarchy.events import ModelFacts, Recalled, Released, Reserved, Settled, Started
-from hierarchy.journal import Call
+from hierarchy.journal import Call, circumstances
 from hierarchy.margins import Margin
 from hierarchy.models import ExtractiveModel
+from hierarchy.session import Retries
 from hierarchy.tokens import Counter, TiktokenCounter
 from hierarchy.trace import Trace
 from hierarchy.tree import SummaryTree
@@ -216,8 +218,9 @@ class _Known:
             if isinstance(event, Reserved) and event.call in ends:
                 self._made[event.key].append(_outcome(ends[event.call]))
             elif isinstance(event, Recalled):
-                there = Outcome(text=event.reply, usage=event.usage)
-                self._there[event.key] = there
+                there = Outcome(text=event.reply, usage=_without(event.usage, event.failed))
+                aside, told = circumstances(event.key, event.failed, reported=event.reported)
+                self._there |= {event.key: there, aside: told}
                 if not self.recalled:
                     self._made[event.key].append(there)
 
@@ -238,18 +241,35 @@ class _Known:
 
 def _outcome(end: Settled | Released) -> Outcome:
     """What had come back, as the session was told it."""
-    error = ModelError(end.error) if end.error else None
+    error = _error(end.error_kind, end.error) if end.error or end.error_kind else None
     if isinstance(end, Settled):
-        text = end.reply
-        return Outcome(text=text, usage=end.usage, error=error, retry_after_s=end.retry_after_s, seconds=end.seconds)
-    if not end.attempted:
-        return Outcome(error=ModelError("It wasn't sent."), unsent=True)
-    return Outcome(
-        error=error or ModelError("It was refused."),
-        unbilled=True,
-        retry_after_s=end.retry_after_s,
-        seconds=end.seconds,
+        read = -1 if end.reported_input_tokens is None else end.reported_input_tokens
+        outcome = Outcome(text=end.reply, usage=replace(end.usage, input_tokens=read), error=error)
+    elif end.attempted:
+        outcome = Outcome(unbilled=True, error=error)
+    else:
+        return Outcome(error=error or ModelError("It wasn't sent."), unsent=True)
+    return replace(outcome, retry_after_s=end.retry_after_s, seconds=end.seconds)
+
+
+def _without(usage: Usage, failed: Usage) -> Usage:
+    """What a reply itself had cost."""
+    cost = None if usage.cost_usd is None or failed.cost_usd is None else usage.cost_usd - failed.cost_usd
+    return Usage(
+        input_tokens=usage.input_tokens - failed.input_tokens,
+        output_tokens=usage.output_tokens - failed.output_tokens,
+        calls=usage.calls - failed.calls,
+        cost_usd=cost,
     )
+
+
+def _error(kind: str, message: str) -> HierarchyError:
+    """An error of the kind that it was: what is done about a failed call depends on it."""
+    found = getattr(errors, kind, None)
+    if not isinstance(found, type) or not issubclass(found, HierarchyError) or found is errors.BudgetTooSmall:
+        found = ModelError
+    made: HierarchyError = found(message)
+    return made
 
 
 def _new(call: Call) -> NewCall:
@@ -276,11 +296,12 @@ def _reasoner(started: Started, prompts: str | Path | None, lexicons: Sequence[s
         policy=str(strategy["policy"]),
         way=str(strategy["way"]),
         rounds=int(strategy["rounds"]),
-        max_attempts=int(strategy.get("attempts", 1)),
         prompts=prompts,
         lexicons=lexicons,
         store=None,
     )
+    waits = {name: float(strategy[f"retry_{name}"]) for name in ("first_s", "longest_s") if f"retry_{name}" in strategy}
+    reasoner.retries = Retries(most=int(strategy.get("attempts", 1)), **waits)
     for each in started.models:
         if each.learned:
             ratio, observations, overhead = each.learned

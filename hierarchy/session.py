@@ -33,6 +33,7 @@ from hierarchy.events import (
     Retried,
     Settled,
     Started,
+    Stopped,
     dotted,
 )
 from hierarchy.flow import Flow
@@ -187,6 +188,7 @@ class Session:
         reply: tuple[Outcome, ...] | None = None
         while True:
             self._heed()
+            self._tell_of_stop()
             try:
                 step = flow.send(reply)
             except StopIteration as stop:
@@ -205,7 +207,11 @@ class Session:
         models = {"answer": self.model, "help": self.helper}
         known = dict(self.planned.snapshot())
         facts = tuple(facts_of(model, role, known.get(model.name)) for role, model in models.items())
-        strategy = {**started.strategy, "attempts": self.retries.most}
+        usual, waits = Retries(), {}
+        for name in ("first_s", "longest_s"):
+            if getattr(self.retries, name) != getattr(usual, name):
+                waits[f"retry_{name}"] = getattr(self.retries, name)
+        strategy = {**started.strategy, "attempts": self.retries.most, **waits}
         return replace(started, models=facts, strategy=strategy, shared=self.shared is not None)
 
     def _keep_share(self, event: Event) -> None:
@@ -240,6 +246,7 @@ class Session:
             self._heed()
             self._under_way = True
             replies = yield tuple(calls.values())
+            self._tell_of_stop()
             for (index, call), reply in zip(calls.items(), replies, strict=True):
                 before = outcomes[index]
                 outcomes[index] = self._settled(call, reply, before.usage if before and before.usage else NOTHING)
@@ -275,6 +282,8 @@ class Session:
                 stage=request.stage,
                 node=dotted(request.about or ()),
                 usage=usage,
+                failed=before,
+                reported=reported,
                 model=model.name,
                 key=key,
                 prompt=request.prompt,
@@ -386,6 +395,7 @@ class Session:
                     call=reservation.number,
                     attempted=True,
                     error=outcome.error.message,
+                    error_kind=type(outcome.error).__name__,
                     seconds=outcome.seconds,
                     retry_after_s=outcome.retry_after_s,
                 )
@@ -400,7 +410,7 @@ class Session:
                 Settled.of(
                     reservation,
                     reported,
-                    error=outcome.error.message if outcome.error else "",
+                    error=outcome.error,
                     reply=outcome.text,
                     seconds=outcome.seconds,
                     retry_after_s=outcome.retry_after_s,
@@ -443,13 +453,18 @@ class Session:
             del self._open[number]
             if self._under_way:
                 self._each(held, lambda account, reservation: account.settle(reservation, None))
-                self.record(Settled.of(held[0], None, error="interrupted"))
+                self.record(Settled.of(held[0], None, error=Interrupted("interrupted")))
             else:
                 self._each(held, lambda account, reservation: account.release(reservation))
                 self.record(Released(call=number))
         if self.shared is not None and self._share in self.shared.ledger.shares:
             self.shared.unkeep(self._share)
         self.record(Finished.of(self.account.ledger))
+
+    def _tell_of_stop(self) -> None:
+        """Say once that the run was stopped, as soon as it makes a difference."""
+        if self.stopped and self.events and not any(isinstance(event, Stopped) for event in self.events):
+            self.record(Stopped(why="stopped by the user, or by the program that asked"))
 
     def seconds_left(self) -> float | None:
         """How long calls may take; None without a cap."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hierarchy.budget import NOTHING, Usage
+from hierarchy.calls import HELPER_STAGES
 from hierarchy.document import Document
 from hierarchy.errors import HierarchyError, InputError, StoreError
 from hierarchy.events import (
@@ -30,16 +31,16 @@ from hierarchy.events import (
     Reserved,
     Settled,
     Started,
+    Stopped,
 )
 from hierarchy.replaying import replay
-from hierarchy.session import ANSWERING
 from hierarchy.tokens import TiktokenCounter
 from hierarchy.trace import HEADER, Trace, broken_line, event_line
 from hierarchy.tree import SummaryTree
 
 __all__ = ["Check", "Verdict", "verified"]
 
-# What events say where a clock, an interrupt or another question had a hand in it: from there on no replay can follow.
+# What events say where a clock or an interrupt had a hand in it: from there on no replay can follow.
 _FROM_OUTSIDE = ("interrupted", "The run was stopped.", "seconds are up.")
 _USD_STEP = 1e-9
 
@@ -167,18 +168,19 @@ def _complete(trace: Trace) -> Check:
 
 
 def _books(trace: Trace) -> Iterator[Check]:
-    yield _judged("reservations", trace.of(Reserved), list(_wrong_reservations(trace)), "calls")
-    yield _judged("settlements", trace.of(Settled), list(_wrong_ends(trace)), "bills")
+    yield _judged("reservations", trace.of(Reserved), list(_wrong_reservations(trace)), "call")
+    yield _judged("settlements", trace.of(Settled), list(_wrong_ends(trace)), "bill")
     yield _budget(trace)
     yield _sums(trace)
-    yield _judged("grants", trace.of(Allocated), list(_wrong_grants(trace)), "allocations")
+    yield _judged("grants", trace.of(Allocated), list(_wrong_grants(trace)), "allocation")
 
 
 def _judged(name: str, looked_at: Sequence[Event], wrong: Sequence[str], what: str) -> Check:
     if wrong:
         more = f" And {len(wrong) - 1:,} more." if len(wrong) > 1 else ""
         return Check(name=name, holds=False, detail=wrong[0] + more)
-    return Check(name=name, holds=True, detail=f"{len(looked_at):,} {what} reckoned again.")
+    count = len(looked_at)
+    return Check(name=name, holds=True, detail=f"{count:,} {what if count == 1 else what + 's'} reckoned again.")
 
 
 def _wrong_reservations(trace: Trace) -> Iterator[str]:
@@ -222,24 +224,26 @@ def _budget(trace: Trace) -> Check:
     if not started:
         return Check(name=name, holds=None, detail="The trace lacks its beginning, so the cap isn't known.")
     cap = started[0].budget.total_tokens
-    spent = kept = 0
-    held: dict[int, int] = {}
-    overdraft = 0
+    spent = kept = overdraft = 0
+    held: dict[int, Reserved] = {}
     for event in trace:
         if isinstance(event, Kept):
             kept = event.tokens
         elif isinstance(event, Reserved):
-            reserve = 0 if event.stage in ANSWERING else kept
-            short = spent + sum(held.values()) + event.tokens + reserve - cap
+            # What is kept is for whoever answers, who draws on it first.
+            drawn = sum(call.tokens for call in held.values() if call.stage not in HELPER_STAGES)
+            rest = max(0, kept - drawn) if event.stage in HELPER_STAGES else 0
+            short = spent + sum(call.tokens for call in held.values()) + event.tokens + rest - cap
             # A bill beyond its reservation is taken from the common pool first, then from what is kept.
-            if short > (min(reserve, overdraft) if overdraft else 0):
-                return Check(
-                    name=name, holds=False, detail=f"Call {event.call} was admitted {short:,} tokens above the cap."
-                )
-            held[event.call] = event.tokens
+            if short > min(rest, overdraft):
+                detail = f"Call {event.call} was admitted {short:,} tokens above the cap."
+                return Check(name=name, holds=False, detail=detail)
+            held[event.call] = event
         elif isinstance(event, Settled | Released):
-            held.pop(event.call, None)
+            call = held.pop(event.call, None)
             spent += event.usage.total_tokens
+            if call is not None and call.stage not in HELPER_STAGES:
+                kept = max(0, kept - event.usage.total_tokens)
             overdraft += event.overdraft_tokens if isinstance(event, Settled) else 0
     within = spent <= cap + overdraft
     told = f"{spent:,} of {cap:,} tokens spent"
@@ -277,7 +281,8 @@ def _close(one: Usage, other: Usage) -> bool:
 def _wrong_grants(trace: Trace) -> Iterator[str]:
     for number, allocated in enumerate(trace.of(Allocated), 1):
         granted = sum(grant.tokens for grant in allocated.grants)
-        if granted > allocated.budget_tokens and allocated.policy != "whole":
+        # One passage alone is granted even if it turns out not to fit: then no call is made with it.
+        if granted > allocated.budget_tokens and allocated.policy != "whole" and len(allocated.grants) > 1:
             yield f"Allocation {number} grants {granted:,} tokens of {allocated.budget_tokens:,}."
 
 
@@ -356,9 +361,10 @@ def _run_again(
 def _differs(trace: Trace, number: int, then: Event, now: Event) -> Check:
     started = trace.of(Started)[0]
     detail = f"Line {number:,} comes out otherwise: {_lead(then)} then, {_lead(now)} now."
-    shared = started.shared and isinstance(then, Noted | Reserved | Kept)
-    if shared:
+    if started.shared:
         return Check(name="run again", holds=None, detail=f"{detail} Other questions drew on the same account.")
+    if started.budget.max_seconds is not None:
+        return Check(name="run again", holds=None, detail=f"{detail} Time was capped, which a replay doesn't know.")
     from hierarchy import __version__
 
     if started.made_by != __version__:
@@ -375,6 +381,8 @@ def _lead(event: Event) -> str:
 def _comparable(trace: Trace) -> tuple[tuple[Event, ...], bool]:
     """The events up to where something from outside had a hand in it, and whether something had."""
     for number, event in enumerate(trace):
+        if isinstance(event, Stopped):
+            return trace.events[:number], True
         said = event.error if isinstance(event, Settled | Released) else event.what if isinstance(event, Noted) else ""
         if any(sign in said for sign in _FROM_OUTSIDE):
             return trace.events[:number], True

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hierarchy import events
 from hierarchy import trace as tracing
 from hierarchy.budget import NOTHING, Budget, Usage
-from hierarchy.errors import StoreError
+from hierarchy.errors import StoreError, Unavailable
 from hierarchy.events import (
     KINDS,
     Allocated,
@@ -131,7 +131,7 @@ def story():
         events.append(Reserved.of(call, node=(0, 2)))
         held.append(call)
     ledger = ledger.settle(held[1], None)
-    events.append(Settled.of(held[1], None, error="The provider can't be reached."))
+    events.append(Settled.of(held[1], None, error=Unavailable("The provider can't be reached.")))
     report = Usage(input_tokens=400, output_tokens=20, calls=1, cost_usd=0.5)
     ledger = ledger.settle(held[0], report)
     events.append(Settled.of(held[0], report))
@@ -304,11 +304,12 @@ class TestVersions:
         assert STORY.to_jsonl() == (
             '{"event": "trace", "version": 2}\n'
             '{"event": "kept", "tokens": 5, "cost_usd": null, "chain": "f7ea4dc7769892fc42b75925c78a37da"}\n'
-            '{"event": "settled", "call": 1, "usage": {"input_tokens": 3, "output_tokens": 0, "calls": 1, '
-            '"cost_usd": null}, "overdraft_tokens": 0, "cached": false, "error": "", "reply": "", "seconds": null, '
-            '"retry_after_s": null, "chain": "91c0e39eebbc665689346b19596221db"}\n'
-            '{"event": "handed_back", "node": "0", "tokens": 2, "why": "", '
-            '"chain": "3134a04492c9a9ee069d8ed97cb68e60"}\n'
+            '{"event": "settled", "call": 1, "usage": {"input_tokens": 3, "output_tokens": 0, "calls": 1, "c'
+            'ost_usd": null}, "overdraft_tokens": 0, "cached": false, "error": "", "error_kind": "", "reply"'
+            ': "", "seconds": null, "retry_after_s": null, "reported_input_tokens": null, "chain": "e613b841'
+            '808899d0fe00d0524bec9b73"}\n'
+            '{"event": "handed_back", "node": "0", "tokens": 2, "why": "", "chain": "921d764581aa08eaadb2f20'
+            '6012f1f0e"}\n'
         )
 
     def test_an_older_version_opens(self):
