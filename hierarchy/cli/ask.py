@@ -12,6 +12,7 @@ import click
 
 from hierarchy.cli import console
 from hierarchy.cli.exits import Exit
+from hierarchy.cli.live import live_option, shown_while
 from hierarchy.cli.options import (
     budget_option,
     caps_options,
@@ -62,6 +63,7 @@ Examples:
 @prompts_option
 @json_option
 @trace_option
+@live_option
 @quiet_option
 def ask(
     *,
@@ -70,6 +72,7 @@ def ask(
     budget: str,
     as_json: bool,
     trace_file: Path | None,
+    live: bool,
     quiet: bool,
     **options: Any,
 ) -> int:
@@ -82,12 +85,20 @@ def ask(
     """
     caps, others = parted(options)
     reasoner = reasoner_of(**others)
-    with console.progress(quiet=quiet) as progress, saving_trace(trace_file) as on_event:
-        tree = reasoner.outline(document, progress=progress)
+    with saving_trace(trace_file) as saved, shown_while(question, live=live, quiet=quiet, on_event=saved) as told:
+        tree = reasoner.outline(document, progress=told.progress)
         whole_budget = checked_caps(budget, tree.tokens, caps)
         with interruptible() as stop:
             try:
-                answer = reasoner.ask(tree, question, whole_budget, on_event=on_event, progress=progress, stop=stop)
+                answer = reasoner.ask(
+                    tree,
+                    question,
+                    whole_budget,
+                    on_event=told.on_event,
+                    on_text=told.on_text,
+                    progress=told.progress,
+                    stop=stop,
+                )
             except HierarchyError as error:
                 if error.partial and not as_json:
                     _show_answer(error.partial, tree, quiet)

@@ -22,13 +22,18 @@ from hierarchy.viewer.bars import Bar
 from hierarchy.viewer.palette import CARE, FAIL, GOOD, QUIET, Flow
 from hierarchy.viewer.text import one_line, percent, tokens, usd
 
-__all__ = ["Call", "calls_of", "calls_view", "compared_view", "ledger_view"]
+__all__ = ["Call", "calls_of", "calls_view", "compared_view", "ledger_lines", "ledger_view"]
 
 _MOST_CALLS = 10
 
 
-def ledger_view(trace: Trace) -> RenderableType | None:
+def ledger_view(trace: Trace) -> RenderableType:
     """The ledger as one bar against the cap: each stage, what is held, what was kept for the answer, the rest."""
+    return block("Budget", *ledger_lines(trace))
+
+
+def ledger_lines(trace: Trace) -> tuple[RenderableType, ...]:
+    """The bar, its legend, and the sums: tokens, calls, money."""
     started = next(iter(trace.of(Started)), None)
     stages = [(stage, usage.total_tokens) for stage, usage in trace.usage_by_stage() if usage.total_tokens]
     spent = sum(billed for _, billed in stages)
@@ -40,7 +45,7 @@ def ledger_view(trace: Trace) -> RenderableType | None:
     entries = [_entry(bar, index, one_line(name), amount, cap) for index, (name, amount) in enumerate(parts)]
     entries.append(_rest(cap - spent - held, cap, "unspent" if ended else "free"))
     sums = [*_sums(trace, spent, started.budget if started else None)]
-    return block("Budget", bar, Flow(entries), Flow(sums, gap=" · "))
+    return bar, Flow(entries), Flow(sums, gap=" · ")
 
 
 def _entry(bar: Bar, index: int, name: str, amount: int, cap: int) -> Text:
