@@ -207,8 +207,10 @@ Examples:
 @lexicons_option
 @json_option
 def verify(*, file: Path, document: str | None, prompts: Path | None, lexicons: tuple[Path, ...], as_json: bool) -> int:
-    """Check a trace: that no byte was changed, that every reservation, bill and grant adds up within the budget, and,
-    with the document, that what was read and quoted stands there and that the run comes about again.
+    """Check that no byte of a trace was changed and that its books are right.
+
+    Every reservation, bill and grant is reckoned again, against the budget. With the document, what was read and
+    quoted is looked up in it, and the run is done again with the replies on record.
 
     Ends with exit code 6 if anything is wrong. What can't be checked is said.
     """

@@ -1,0 +1,203 @@
+"""The commands under `trace`, as a user runs them: what they show, write and refuse, and how they end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from hierarchy.cli import main
+from hierarchy.cli.exits import Exit
+from hierarchy.trace import Trace, broken_line
+
+CHART = (
+    "# Chart\n\n## Admission\n\nWarfarin was stopped on 3 May because of a bleed. He lives alone with two cats.\n\n"
+    "## Ward\n\n" + ("The weather was dull and tea was served at four. " * 60)
+)
+QUESTION = "When was warfarin stopped?"
+
+
+@pytest.fixture(autouse=True)
+def wide_and_plain(monkeypatch):
+    """The same terminal for all: 100 columns, no colours."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("HIERARCHY_DEBUG", raising=False)
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", raising=False)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A chart and the trace of a question over it, side by side."""
+    (tmp_path / "chart.md").write_text(CHART, encoding="utf-8")
+    path = tmp_path / "run.jsonl"
+    assert run("ask", tmp_path / "chart.md", QUESTION, "--budget", "600", "--trace", path).exit_code == Exit.DONE
+    return path
+
+
+def run(*args, **options):
+    return CliRunner().invoke(main, [str(arg) for arg in args], **options)
+
+
+class TestShow:
+    def test_show_need_not_be_said(self, saved):
+        """`trace RUN` and `trace show RUN` are the same, options before the file too."""
+        told = run("trace", saved)
+        assert told.exit_code == Exit.DONE
+        assert QUESTION in told.stdout
+        assert run("trace", "show", saved).stdout == told.stdout
+        assert run("trace", "--events", saved).stdout == run("trace", saved, "--events").stdout != told.stdout
+
+    def test_a_changed_trace_is_shown_with_a_warning(self, saved):
+        """A changed byte doesn't keep one from looking, but is said."""
+        saved.write_text(saved.read_text().replace("3 May", "4 May"))
+        told = run("trace", saved)
+        assert told.exit_code == Exit.DONE
+        assert "isn't as it was written" in told.stderr
+        assert "verify" in told.stderr
+
+    def test_a_trace_that_was_cut_off(self, saved):
+        """What there is is shown; the end of the process says that it isn't all."""
+        saved.write_text(saved.read_text()[:-40])
+        told = run("trace", saved)
+        assert told.exit_code == Exit.STORE
+        assert QUESTION in told.stdout
+        assert "cut off" in told.stderr
+
+    def test_a_newer_version_is_refused(self, saved):
+        """A trace of a version that isn't known yet isn't guessed at."""
+        saved.write_text(saved.read_text().replace('"version": 2', '"version": 9'))
+        for command in ((), ("verify",), ("replay",)):
+            told = run("trace", *command, saved)
+            assert told.exit_code == Exit.STORE
+            assert "Update hierarchy" in told.stderr
+
+    @pytest.mark.parametrize(
+        ("option", "begins"),
+        [("--html", "<!doctype html>"), ("--svg", "<svg"), ("--markdown", "#"), ("--redact", '{"event": "trace"')],
+    )
+    def test_what_can_be_written(self, saved, tmp_path, option, begins):
+        """Each form goes to a file or to standard output, the same both ways; never over the trace itself."""
+        to = tmp_path / "shared"
+        told = run("trace", saved, option, to)
+        assert told.exit_code == Exit.DONE, told.stderr
+        assert "written" in told.stderr
+        assert to.read_text(encoding="utf-8").lower().startswith(begins)
+        assert run("trace", saved, option, "-").stdout.strip() == to.read_text(encoding="utf-8").strip()
+        refused = run("trace", saved, option, saved)
+        assert refused.exit_code == Exit.INPUT
+        assert "the trace itself" in refused.stderr
+        nowhere = run("trace", saved, option, tmp_path / "no" / "where")
+        assert nowhere.exit_code == Exit.INPUT
+
+    def test_html_holds_the_document_if_it_is_at_hand(self, saved, tmp_path):
+        """Found beside the trace, or where it is said to be."""
+        assert "He lives alone with two cats" in run("trace", saved, "--html", "-").stdout
+        away = tmp_path / "away"
+        away.mkdir()
+        (tmp_path / "chart.md").rename(away / "chart.md")
+        without = run("trace", saved, "--html", "-").stdout
+        assert "tea was served at four" not in without
+        given = run("trace", saved, "--html", "-", "--document", away / "chart.md").stdout
+        assert "tea was served at four" in given
+
+    def test_another_document_is_refused(self, saved, tmp_path):
+        """A document of another content isn't shown as the trace's."""
+        other = tmp_path / "other.md"
+        other.write_text("Another text.")
+        told = run("trace", saved, "--html", "-", "--document", other)
+        assert told.exit_code == Exit.INPUT
+        assert "isn't the document of the trace" in told.stderr
+
+    def test_a_redacted_trace_tells_nothing(self, saved):
+        """Neither the document's words nor the question's stand in it, and it opens."""
+        text = run("trace", saved, "--redact", "-").stdout
+        assert "arfarin" not in text
+        assert "cats" not in text
+        assert broken_line(text) is None
+        assert Trace.from_jsonl(text).usage() == Trace.from_jsonl(saved.read_text()).usage()
+
+    def test_json(self, saved):
+        """One object."""
+        told = json.loads(run("trace", saved, "--json").stdout)
+        assert told["question"] == QUESTION
+
+    def test_nobody_to_send_it_to(self, saved):
+        """Without an address nothing is sent, and it is said how to give one."""
+        told = run("trace", saved, "--otel")
+        assert told.exit_code == Exit.INPUT
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" in told.stderr
+
+
+class TestDiff:
+    def test_two_budgets(self, saved, tmp_path):
+        """What the larger run read besides is told; a run beside itself reads the same."""
+        larger = tmp_path / "larger.jsonl"
+        run("ask", tmp_path / "chart.md", QUESTION, "--budget", "900", "--trace", larger)
+        told = run("trace", "diff", saved, larger)
+        assert told.exit_code == Exit.DONE
+        assert "600" in told.stdout
+        assert "900" in told.stdout
+        assert json.loads(run("trace", "diff", saved, larger, "--json").stdout)
+        assert len(run("trace", "diff", saved, saved).stdout.splitlines()) < len(told.stdout.splitlines())
+
+
+class TestReplay:
+    def test_at_another_budget(self, saved, tmp_path):
+        """The replay is what asking at that budget writes."""
+        again, fresh = tmp_path / "again.jsonl", tmp_path / "fresh.jsonl"
+        told = run("trace", "replay", saved, "--budget", "900", "--save", again)
+        assert told.exit_code == Exit.DONE, told.stderr
+        assert "this is the run at that budget" in told.stdout
+        run("ask", tmp_path / "chart.md", QUESTION, "--budget", "900", "--trace", fresh)
+        assert again.read_text() == fresh.read_text()
+        assert json.loads(run("trace", "replay", saved, "--budget", "900", "--json").stdout)["whole"] is True
+
+    def test_without_the_document(self, saved, tmp_path):
+        """It is needed, and said so."""
+        (tmp_path / "chart.md").unlink()
+        told = run("trace", "replay", saved)
+        assert told.exit_code == Exit.INPUT
+        assert "--document" in told.stderr
+
+    def test_a_budget_too_small(self, saved):
+        """As asking would."""
+        assert run("trace", "replay", saved, "--budget", "9").exit_code == Exit.BUDGET
+        assert run("trace", "replay", saved, "--budget", "much").exit_code == Exit.USAGE
+
+
+class TestVerify:
+    def test_a_sound_trace(self, saved):
+        """Everything holds, and what was spent is said."""
+        told = run("trace", "verify", saved)
+        assert told.exit_code == Exit.DONE
+        assert "of 600 tokens spent" in told.stdout
+        assert "not checked" not in told.stdout
+        assert json.loads(run("trace", "verify", saved, "--json").stdout)["holds"] is True
+
+    def test_a_changed_byte(self, saved):
+        """It ends with the code of damaged traces, and names the line."""
+        saved.write_text(saved.read_text().replace("3 May", "4 May"))
+        told = run("trace", "verify", saved)
+        assert told.exit_code == Exit.STORE
+        assert "WRONG" in told.stdout
+        assert "isn't as it was written" in told.stdout
+
+    def test_without_the_document(self, saved, tmp_path):
+        """What needs it isn't checked, and isn't said to hold."""
+        (tmp_path / "chart.md").unlink()
+        told = run("trace", "verify", saved)
+        assert told.exit_code == Exit.DONE
+        assert told.stdout.count("not checked") == 2
+
+    def test_no_trace(self, tmp_path):
+        """Other files are named as what they are."""
+        (tmp_path / "x.jsonl").write_text("{}")
+        (tmp_path / "y.jsonl").write_bytes(b"\xff\xfe\x00")
+        for name in ("x.jsonl", "y.jsonl"):
+            told = run("trace", "verify", tmp_path / name)
+            assert told.exit_code == Exit.STORE
+            assert "no trace" in told.stderr
+        assert run("trace", "verify", tmp_path / "none.jsonl").exit_code == Exit.USAGE
