@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hierarchy.evaluation.report import Row
     from hierarchy.evaluation.sets import EvaluationSet
 
-__all__ = ["compare", "cost", "limit_option", "parsed_budgets", "report", "show_notes", "show_rows"]
+__all__ = ["compare", "cost", "limit_option", "misses", "parsed_budgets", "report", "show_notes", "show_rows"]
 
 # What is the case nowhere needs no column.
 _EXCEPTIONS = {"over budget": "0", "missing": "0", "groups %": "–", "files %": "–"}
@@ -95,6 +95,37 @@ def compare(
         raise InputError("The two were predicted at different budgets.", "Run both at one budget at least.")
     show_rows(header, rows, markdown=markdown)
     show_notes(dataset, [board.system for board in (*ours, *theirs)])
+    return Exit.DONE
+
+
+@click.command(
+    short_help="Tell why evidence wasn't read.",
+    epilog="""\b
+Examples:
+  hierarchy eval misses my-set predictions.jsonl
+  hierarchy eval misses my-set ours.jsonl theirs.jsonl --split dev --markdown
+""",
+)
+@click.argument("folder", metavar="DIR", type=_folder)
+@click.argument("files", nargs=-1, required=True, metavar="PREDICTIONS...", type=_file)
+@_split_option
+@_markdown_option
+def misses(folder: Path, files: tuple[Path, ...], *, split: str | None, markdown: bool) -> int:
+    """Count why questions of the set in DIR weren't answerable from what PREDICTIONS read.
+
+    Too long: the evidence alone is longer than the budget. In part: some of it was read. Nearby: none, but something
+    beside it. Elsewhere: nothing near it.
+    """
+    from hierarchy.evaluation import misses as found
+    from hierarchy.evaluation.predictions import read_predictions
+    from hierarchy.evaluation.sets import load_set
+
+    dataset = load_set(folder, split)
+    predictions = [one for path in files for one in read_predictions(path)]
+    header, *rows = found.rows(found.causes(dataset, predictions))
+    if not rows:
+        raise InputError("None of the predictions is about a question of this set and split.", "Check DIR and --split.")
+    show_rows(header, rows, markdown=markdown)
     return Exit.DONE
 
 

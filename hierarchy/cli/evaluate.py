@@ -10,7 +10,7 @@ import click
 
 from hierarchy.cli import console
 from hierarchy.cli.answering import answer
-from hierarchy.cli.arena import compare, cost, limit_option, parsed_budgets, report, show_notes, show_rows
+from hierarchy.cli.arena import compare, cost, limit_option, misses, parsed_budgets, report, show_notes, show_rows
 from hierarchy.cli.exits import Exit
 from hierarchy.cli.fit import fit
 from hierarchy.cli.gym import gym
@@ -214,5 +214,5 @@ def _summary(done: Run) -> str:
     return f"{done.written:,} predictions written to {done.out}{kept}; {done.timings.total_s:,.1f} s of CPU."
 
 
-for command in (answer, compare, report, cost, fit, gym):
+for command in (answer, compare, misses, report, cost, fit, gym):
     evaluate.add_command(command)

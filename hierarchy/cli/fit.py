@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from hierarchy.cli import console
-from hierarchy.cli.arena import show_rows
+from hierarchy.cli.arena import parsed_budgets, show_rows
 from hierarchy.cli.exits import Exit
 from hierarchy.errors import InputError
+
+if TYPE_CHECKING:
+    from hierarchy.evaluation.labels import Example
+    from hierarchy.evaluation.predictions import Prediction
+    from hierarchy.evaluation.sets import EvaluationSet
+    from hierarchy.relevance import Lexicon, Routing
 
 __all__ = ["fit"]
 
 
-def _parsed_budgets(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
-    from hierarchy.budget import Budget
-
+def _chances(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...]:
     try:
-        return tuple(sorted({Budget.parse(part).total_tokens for part in value.split(",")}))
-    except InputError as error:
-        message = f"{error.message} Write them as 1000,2000,4000 or 1k,2k,4k."
-        raise click.BadParameter(message, ctx=ctx, param=param) from error
+        chances = tuple(sorted({float(part) for part in value.split(",")})) if value else ()
+    except ValueError:
+        chances = (0.0,)
+    if not all(0 < chance < 1 for chance in chances):
+        raise click.BadParameter("Write chances between 0 and 1, as 0.7,0.8,0.9.", ctx=ctx, param=param)
+    return chances
 
 
 @click.command(
@@ -48,7 +58,7 @@ Examples:
 @click.option(
     "--budgets",
     metavar="N,N,...",
-    callback=_parsed_budgets,
+    callback=parsed_budgets,
     default="500,1000,2000,4000,8000",
     show_default=True,
     help="In tokens, for the table.",
@@ -57,6 +67,18 @@ Examples:
     "--replies", is_flag=True, help="Also learn from the recorded replies to routing in each DIR/route_replies.jsonl."
 )
 @click.option("--leave-out", is_flag=True, help="Also grow weights without each set, and tell what they find in it.")
+@click.option("--no-lexicons", is_flag=True, help="Learn and read without lexicons, to see what they bring.")
+@click.option(
+    "--stopping",
+    metavar="P,P,...",
+    callback=_chances,
+    help="Also tell what stopping at these chances saves and loses, as 0.7,0.8,0.9.",
+)
+@click.option(
+    "--predictions",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for what is read of each set, by weights that didn't see it: for `eval compare` and `eval report`.",
+)
 @click.option("--markdown", is_flag=True, help="Print the tables as Markdown.")
 @click.option(
     "--out",
@@ -74,6 +96,9 @@ def fit(
     budgets: tuple[int, ...],
     replies: bool,
     leave_out: bool,
+    no_lexicons: bool,
+    stopping: tuple[float, ...],
+    predictions: Path | None,
     markdown: bool,
     out: Path,
 ) -> int:
@@ -90,21 +115,14 @@ def fit(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from hierarchy.evaluation import crossfit
     from hierarchy.evaluation import fit as fitting
-    from hierarchy.evaluation.replies import FILE_NAME, read_replies
-    from hierarchy.evaluation.sets import load_set
 
-    datasets = [load_set(folder, split) for folder in folders]
-    names = [dataset.name for dataset in datasets]
-    if len(set(names)) < len(names):
-        raise InputError("Two of the sets have the same name.", "Give folders of different names, each once.")
-    paths = {dataset.name: dataset.folder / FILE_NAME for dataset in datasets} if replies else {}
-    recorded = {name: read_replies(path) for name, path in paths.items() if path.is_file()}
-    if replies and not recorded:
-        raise InputError("None of the sets has recorded replies.", f"They stand in {FILE_NAME}, beside cases.jsonl.")
-    with console.progress() as progress:
-        given = tuple(fitting.described(datasets, progress, recorded))
+    datasets, recorded = _inputs(folders, split, replies)
+    lexicons: tuple[Lexicon, ...] | None = () if no_lexicons else None
+    with console.progress() as progress, _keeping(predictions) as keep:
+        given = tuple(fitting.described(datasets, progress, recorded, lexicons=lexicons))
         settings = {"folds": folds, "seed": seed, "rounds": rounds}
-        command = _command(names, split, out.name, settings, replies=replies)
+        options = [*(["--replies"] if replies else []), *(["--no-lexicons"] if no_lexicons else [])]
+        command = _command([dataset.name for dataset in datasets], split, out.name, settings, options)
         fitted = fitting.fit_examples(given, **settings, command=command, progress=progress)
         apart = crossfit.grown_apart(given, **settings, progress=progress) if leave_out else {}
         boards = {
@@ -115,30 +133,72 @@ def fit(
                 apart=apart.get(dataset.name),
                 progress=progress,
                 replies=recorded.get(dataset.name),
+                trials=crossfit.Trials(lexicons=lexicons, confident=stopping, keep=keep),
             )
             for dataset in datasets
             if dataset.scored
         }
     out.parent.mkdir(parents=True, exist_ok=True)
     fitted.forest.save(out)
-    header, *rows = crossfit.answerable_rows(boards)
-    show_rows(header, rows, markdown=markdown)
-    click.echo()
-    show_rows(crossfit.RELIABILITY_HEADER, crossfit.reliability_rows(fitted), markdown=markdown)
+    tables = [crossfit.answerable_rows(boards), *([crossfit.stopping_rows(boards)] if stopping else [])]
+    for header, *rows in (*tables, (crossfit.RELIABILITY_HEADER, *crossfit.reliability_rows(fitted))):
+        show_rows(header, rows, markdown=markdown)
+        click.echo()
+    _tell(datasets, given, out)
+    return Exit.DONE
+
+
+def _inputs(
+    folders: tuple[Path, ...], split: str | None, replies: bool
+) -> tuple[list[EvaluationSet], dict[str, Mapping[str, Routing]]]:
+    """The sets, and the recorded replies of those that have some."""
+    from hierarchy.evaluation.replies import FILE_NAME, read_replies
+    from hierarchy.evaluation.sets import load_set
+
+    datasets = [load_set(folder, split) for folder in folders]
+    if len({dataset.name for dataset in datasets}) < len(datasets):
+        raise InputError("Two of the sets have the same name.", "Give folders of different names, each once.")
+    paths = {dataset.name: dataset.folder / FILE_NAME for dataset in datasets} if replies else {}
+    recorded = {name: read_replies(path) for name, path in paths.items() if path.is_file()}
+    if replies and not recorded:
+        raise InputError("None of the sets has recorded replies.", f"They stand in {FILE_NAME}, beside cases.jsonl.")
+    return datasets, recorded
+
+
+@contextmanager
+def _keeping(folder: Path | None) -> Iterator[Callable[[str, Prediction], None] | None]:
+    """What writes predictions to a file per set, begun anew."""
+    if folder is None:
+        yield None
+        return
+    from hierarchy.evaluation.predictions import to_line
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+
+        @cache
+        def opened(name: str) -> TextIO:
+            return stack.enter_context((folder / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n"))
+
+        def keep(name: str, prediction: Prediction) -> None:
+            opened(name).write(to_line(prediction))
+
+        yield keep
+
+
+def _tell(datasets: Sequence[EvaluationSet], given: Sequence[Example], out: Path) -> None:
     for dataset in datasets:
         for note in dataset.notes:
             console.show_note(f"Note: {note}")
     routed = sum(bool(example.form) for example in given)
     also = f", {routed:,} times routed," if routed else ""
     console.show_note(f"Weights learned from {len(given) - routed:,} questions{also} written to {out}.")
-    return Exit.DONE
 
 
-def _command(names: list[str], split: str | None, out: str, settings: dict[str, int], *, replies: bool) -> str:
+def _command(names: list[str], split: str | None, out: str, settings: dict[str, int], options: Sequence[str]) -> str:
     """The command as anyone could give it, to stand in the weights: folders by name, defaults left out."""
     usual = {option.name: option.default for option in fit.params}
     words = ["hierarchy", "eval", "fit", *names, *(["--split", split] if split else [])]
     for name, value in settings.items():
         words += [f"--{name}", str(value)] if value != usual[name] else []
-    words += ["--replies"] if replies else []
-    return " ".join([*words, "--out", out])
+    return " ".join([*words, *options, "--out", out])

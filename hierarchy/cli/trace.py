@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -51,6 +52,8 @@ def trace() -> None:
     """
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _file = click.argument("file", metavar="RUN.jsonl", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _document = click.option(
     "--document",
@@ -59,7 +62,7 @@ _document = click.option(
 )
 
 
-def _path_option(name: str, text: str) -> Any:
+def _path_option(name: str, text: str) -> Callable[[F], F]:
     return click.option(
         f"--{name}", f"{name}_file", type=click.Path(dir_okay=False, writable=True, path_type=Path), help=text
     )

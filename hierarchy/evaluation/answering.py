@@ -84,11 +84,7 @@ def answer_set(
         ModelError: The provider turned away the first question, or several in a row. What was answered is kept.
         StoreError: The store can't be used.
     """
-    limits = limits or Limits()
-    budgets = tuple(sorted(set(budgets)))
-    if not budgets or budgets[0] < 1:
-        raise InputError(f"Budgets {budgets} can't be kept.", "Give at least one, each of a token or more.")
-    out = Path(out)
+    limits, out, budgets = limits or Limits(), Path(out), _checked(budgets)
     there, notes = resume(out)
     system = system_name(reasoner)
     todo = _todo(dataset, system, budgets, {one.key for one in there if not (retry_failed and one.error)})
@@ -121,6 +117,14 @@ def answer_set(
         usage=desk.usage,
         notes=(*notes, *desk.notes()),
     )
+
+
+def _checked(budgets: Sequence[int]) -> tuple[int, ...]:
+    """Each once, the smallest first."""
+    found = tuple(sorted(set(budgets)))
+    if not found or found[0] < 1:
+        raise InputError(f"Budgets {found} can't be kept.", "Give at least one, each of a token or more.")
+    return found
 
 
 def system_name(reasoner: Reasoner) -> str:

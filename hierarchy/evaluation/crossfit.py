@@ -25,16 +25,27 @@ from hierarchy.evaluation.replies import ask_wrongly, mismatched, routed_forms
 from hierarchy.evaluation.report import Row
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.evaluation.trees import stretches_of
-from hierarchy.relevance import Forest, Relevance, Routing
+from hierarchy.relevance import Forest, Lexicon, Relevance, Routing
+from hierarchy.stopping import enough_tokens
 from hierarchy.tree import SummaryTree
 
-__all__ = ["RELIABILITY_HEADER", "answerable_rows", "cross_validated", "families", "grown_apart", "reliability_rows"]
+__all__ = [
+    "RELIABILITY_HEADER",
+    "Trials",
+    "answerable_rows",
+    "cross_validated",
+    "families",
+    "grown_apart",
+    "reliability_rows",
+    "stopping_rows",
+]
 
 RELIABILITY_HEADER: Row = ("estimated %", "found %", "passages")
 """What the cells of `reliability_rows` are."""
 
 _CROSS, _APART, _FORMULA = "cross-validated", "grown without it", "fixed formula"
 _SAME = "cross-validated, those with replies"
+_UNTIL = "cross-validated, until "
 _ROUTED = {
     "full": "cross-validated, routed in the full form",
     "lean": "cross-validated, routed in the lean form",
@@ -43,12 +54,28 @@ _ROUTED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """What is tried out beside what the library does by default.
+
+    Attributes:
+        lexicons: All that are to be used; those that come with the library if None.
+        confident: Chances at which reading stops, as `Budget.stop_when_confident`, each to be scored beside.
+        keep: Called with each prediction, by the set's name.
+    """
+
+    lexicons: Sequence[Lexicon] | None = None
+    confident: tuple[float, ...] = ()
+    keep: Callable[[str, Prediction], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Estimate:
-    """An estimate by one kind of weights, and what it took in tokens."""
+    """An estimate by one kind of weights, what it took in tokens, and at which chance reading stops."""
 
     weights: str
     relevance: Relevance
     tokens: int = 0
+    confidence: float | None = None
 
 
 Estimates = Callable[[SummaryTree, Case], Iterator[_Estimate]]
@@ -62,6 +89,7 @@ def cross_validated(
     apart: Forest | None = None,
     progress: Progress | None = None,
     replies: Mapping[str, Routing] | None = None,
+    trials: Trials | None = None,
 ) -> tuple[Scoreboard, ...]:
     """Score what is read when each question is estimated by the forest of the fold that didn't see it.
 
@@ -73,17 +101,20 @@ def cross_validated(
         progress: Called with what is done, how much there is, and what it is about.
         replies: Recorded replies to the routing call by case. Cases with one are scored routed as well, the call
             charged, and once more as they are if other cases have none; some also routed by the reply to another.
+        trials: What is tried out besides.
 
     Returns:
         A scoreboard per kind of weights; the questions are those with evidence.
     """
-    replies = replies or {}
+    replies, trials = replies or {}, trials or Trials()
     wrong = mismatched(replies)
 
     def estimates(tree: SummaryTree, case: Case) -> Iterator[_Estimate]:
         unseen = fitted.folds[fitted.fold[dataset.name, case.id]]
-        as_it_is = relevance.estimate(tree, case.question, forest=unseen)
+        as_it_is = relevance.estimate(tree, case.question, forest=unseen, lexicons=trials.lexicons)
         yield _Estimate(weights=_CROSS, relevance=as_it_is)
+        for confidence in trials.confident:
+            yield _Estimate(weights=_until(confidence), relevance=as_it_is, confidence=confidence)
         if case.id in replies:
             yield _Estimate(weights=_SAME, relevance=as_it_is)
             index = relevance.tree_index(tree)
@@ -91,7 +122,7 @@ def cross_validated(
             if case.id in wrong:
                 ways.append(ask_wrongly(tree, index, case.question, wrong[case.id]))
             for asked in ways:
-                routed = relevance.estimate(tree, asked.question, forest=unseen)
+                routed = relevance.estimate(tree, asked.question, forest=unseen, lexicons=trials.lexicons)
                 yield _Estimate(weights=_ROUTED[asked.form], relevance=routed, tokens=asked.tokens)
         if apart:
             learned = relevance.estimate(tree, case.question, forest=apart)
@@ -99,7 +130,11 @@ def cross_validated(
             yield _Estimate(weights=_FORMULA, relevance=by_formula(tree, case.question, learned))
 
     found = list(_predicted(dataset, estimates, budgets, progress))
-    boards = list(score(dataset, [one for one in found if one.system in (_CROSS, _APART, _FORMULA)]))
+    if trials.keep:
+        for one in found:
+            trials.keep(dataset.name, one)
+    whole = {_CROSS, _APART, _FORMULA, *map(_until, trials.confident)}
+    boards = list(score(dataset, [one for one in found if one.system in whole]))
     for name in (_SAME, *_ROUTED.values()):
         mine = [one for one in found if one.system == name]
         asked_so = {one.id for one in mine}
@@ -107,6 +142,33 @@ def cross_validated(
             cases = tuple(case for case in dataset.scored if case.id in asked_so)
             boards += score(replace(dataset, cases=cases), mine)
     return tuple(boards)
+
+
+def stopping_rows(boards: Mapping[str, Sequence[Scoreboard]]) -> tuple[Row, ...]:
+    """A header of budgets, then per set and chance what stopping saves of the tokens read, and loses of the evidence.
+
+    A cell holds tokens saved in per cent, and by how many points fewer questions are answerable.
+    """
+    budgets = sorted({budget for some in boards.values() for board in some for budget in board.budgets})
+    rows = []
+    for name, some in boards.items():
+        base = next((board for board in some if board.system == _CROSS), None)
+        for board in some if base else ():
+            assert base is not None
+            if board.system.startswith(_UNTIL):
+                cells = (_saved_and_lost(board, base, budget) for budget in budgets)
+                rows.append((name, board.system.removeprefix(_UNTIL), *cells))
+    return (("tokens saved, points lost", "until", *(f"{budget:,}" for budget in budgets)), *rows)
+
+
+def _saved_and_lost(board: Scoreboard, base: Scoreboard, budget: int) -> str:
+    saved = 1 - board.figures(budget).used_tokens / max(1.0, base.figures(budget).used_tokens)
+    lost = (base.mean(budget) or 0.0) - (board.mean(budget) or 0.0)
+    return f"{100 * saved:.0f} %, {100 * lost:.1f}"
+
+
+def _until(confidence: float) -> str:
+    return f"{_UNTIL}{confidence:.2g}"
 
 
 def families(given: Sequence[Example]) -> tuple[frozenset[str], ...]:
@@ -178,6 +240,9 @@ def _predicted(
             for estimate in estimates(tree, case):
                 for budget in budgets:
                     left = max(0, budget - estimate.tokens)
+                    if estimate.confidence is not None and left:
+                        policy, sure = allocator.expected_gain, estimate.confidence
+                        left = enough_tokens(tree, estimate.relevance, policy, left, confidence=sure)
                     runs = allocator.reading_order(tree, estimate.relevance, left)
                     read = (stretch for run in runs for stretch in stretches_of(tree, np.arange(*run)))
                     spans = material.fit(read, left)

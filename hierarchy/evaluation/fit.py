@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hierarchy.errors import InputError, Unavailable
 from hierarchy.evaluation.labels import Example, examples
 from hierarchy.evaluation.sets import EvaluationSet
-from hierarchy.relevance import Routing
+from hierarchy.relevance import Lexicon, Routing
 from hierarchy.relevance.features import FEATURES
 from hierarchy.relevance.forest import MAX_LEAVES, Forest
 
@@ -178,13 +178,17 @@ def joined(given: Sequence[Example]) -> Mapping[str, str]:
 
 
 def described(
-    datasets: Sequence[EvaluationSet], progress: Progress | None = None, replies: Replies | None = None
+    datasets: Sequence[EvaluationSet],
+    progress: Progress | None = None,
+    replies: Replies | None = None,
+    *,
+    lexicons: Sequence[Lexicon] | None = None,
 ) -> Iterator[Example]:
-    """The described questions of several sets, in order."""
+    """The described questions of several sets, in order; with the lexicons that come with the library if None."""
     total = sum(len(dataset.cases) for dataset in datasets)
     done = 0
     for dataset in datasets:
-        for example in examples(dataset, (replies or {}).get(dataset.name)):
+        for example in examples(dataset, (replies or {}).get(dataset.name), lexicons=lexicons):
             if progress:
                 progress(done, total, f"describing {dataset.name}")
             done += not example.form

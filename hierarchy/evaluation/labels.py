@@ -7,7 +7,7 @@ counts as found, and half whether it reaches that; a label of the threshold alon
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from hierarchy.evaluation.predictions import PageSpan
 from hierarchy.evaluation.replies import ask_unrouted, ask_wrongly, mismatched, routed_forms
 from hierarchy.evaluation.sets import Case, EvaluationSet, load_document
 from hierarchy.planner import outline
-from hierarchy.relevance import Index, Routing, describe_question
+from hierarchy.relevance import Index, Lexicon, Routing, describe_question
 from hierarchy.tree import Ints, SummaryTree
 
 __all__ = ["Example", "examples", "labels_of"]
@@ -51,13 +51,16 @@ class Example:
     form: str = ""
 
 
-def examples(dataset: EvaluationSet, replies: Mapping[str, Routing] | None = None) -> Iterator[Example]:
+def examples(
+    dataset: EvaluationSet, replies: Mapping[str, Routing] | None = None, *, lexicons: Sequence[Lexicon] | None = None
+) -> Iterator[Example]:
     """Describe the passages of every question of a set that has evidence, document by document.
 
     Args:
         dataset: The set.
         replies: Recorded replies by case. A question with one is described as it is and routed, in the form that suits
             its document; some also by the reply to another question, so that weights don't trust one blindly.
+        lexicons: What questions are described with; those that come with the library if None.
     """
     replies = replies or {}
     wrong = mismatched(replies)
@@ -75,7 +78,7 @@ def examples(dataset: EvaluationSet, replies: Mapping[str, Routing] | None = Non
             if case.id in wrong:
                 ways.append(ask_wrongly(tree, index, case.question, wrong[case.id]))
             for asked in ways:
-                candidates = describe_question(index, asked.question)
+                candidates = describe_question(index, asked.question, lexicons)
                 yield Example(
                     case=case,
                     source=dataset.name,

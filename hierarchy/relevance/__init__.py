@@ -125,10 +125,10 @@ def estimate(
     )
 
 
-def describe_question(index: Index, question: str | Question) -> Candidates:
+def describe_question(index: Index, question: str | Question, lexicons: Sequence[Lexicon] | None = None) -> Candidates:
     """The features of a question's candidate passages: what `estimate` judges by, for fitting and for study."""
     asked = parse(question) if isinstance(question, str) else question
-    return describe(index, asked, expand(asked.text, built_in()))
+    return describe(index, asked, expand(asked.text, built_in() if lexicons is None else lexicons))
 
 
 def tree_index(tree: SummaryTree) -> Index:

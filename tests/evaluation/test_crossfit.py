@@ -67,6 +67,28 @@ def test_weights_grown_apart_have_not_seen_the_set(given):  # noqa: F811
     assert (apart["even"].leaf_values == alone.leaf_values).all()
 
 
+def test_what_is_tried_out_besides(samples, given):  # noqa: F811
+    """Stopping reads less and finds no more; without lexicons some question reads otherwise; predictions are kept."""
+    fitted = fit_examples(given, **FEW)
+    kept = []
+    trials = crossfit.Trials(confident=(0.5, 0.9), keep=lambda name, one: kept.append((name, one)))
+    base, half, nine = cross_validated(samples, fitted, (2_000,), trials=trials)
+    used = [board.figures(2_000).used_tokens for board in (base, half, nine)]
+    assert used[1] < used[2] <= used[0]
+    assert half.mean(2_000) <= base.mean(2_000)
+    header, first, second = crossfit.stopping_rows({"samples": [base, half, nine]})
+    assert header == ("tokens saved, points lost", "until", "2,000")
+    assert (first[1], second[1]) == ("0.5", "0.9")
+    assert first[2] == f"{100 * (1 - used[1] / used[0]):.0f} %, {100 * (base.mean(2_000) - half.mean(2_000)):.1f}"
+    assert len(kept) == 3 * len(samples.scored)
+    assert {name for name, _ in kept} == {samples.name}
+    without = []
+    bare = crossfit.Trials(lexicons=(), keep=lambda _, one: without.append(one))
+    cross_validated(samples, fitted, (2_000,), trials=bare)
+    as_it_is = {one.id: one.spans for _, one in kept if one.system == base.system}
+    assert any(as_it_is[one.id] != one.spans for one in without)
+
+
 class TestCommand:
     def run(self, *args):
         return CliRunner().invoke(main, ["eval", "fit", *map(str, args)], env={"COLUMNS": "100", "NO_COLOR": "1"})
