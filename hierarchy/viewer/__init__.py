@@ -8,10 +8,13 @@ events alone, without the document, the tree or a model.
     bars      token bars and the strip that shows where a document was read
     answers   answer, quotes, bill, receipt
     trees     the outline
-    treemap   what happened on a tree, by node, and which rows tell it best
+    shapes    a tree's shape, from a trace
+    treemap   what happened on it, by node
+    rows      which rows tell that best
     maps      those rows, drawn
     spending  the ledger as a bar, the calls, and all of it against reading everything
     traces    a trace at one look, or event by event
+    watching  the same while it happens
     pictures  the same as SVG
     palette   colours, signs, and ASCII where a terminal has no others
 

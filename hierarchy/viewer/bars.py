@@ -18,14 +18,15 @@ from rich.style import Style
 from rich.text import Text
 
 from hierarchy.tree import SummaryTree
-from hierarchy.viewer.palette import COLOURS
+from hierarchy.viewer.palette import COLOURS, QUIET
 
 __all__ = ["Bar", "Strip", "reading_strip"]
 
-_STROKES = "█▓▒░"
-_ASCII_STROKES = "#=+:"
+_STROKES = "█▓▒"
+_ASCII_STROKES = "#=+"
 _STEPS = (0, 0.1, 0.5)
 """Shares read above which the strip rises."""
+_HELD, _ASCII_HELD = "░", ":"
 _REST, _ASCII_REST = "─", "-"
 
 
@@ -40,25 +41,31 @@ class Bar:
         whole: What they are shares of; their own sum if that is more.
         width: Columns; all there are if None.
         first_colour: Which of `COLOURS` the first part has.
+        held: An amount beside the parts that may yet become one, drawn behind them, lightly.
     """
 
     parts: Sequence[float]
     whole: float
     width: int | None = None
     first_colour: int = 0
+    held: float = 0
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
         width = min(self.width or options.max_width, options.max_width)
         strokes = _ASCII_STROKES if options.ascii_only else _STROKES
         cells = self.cells(width)
-        for index, count in enumerate(cells):
+        for index, count in enumerate(cells[: len(self.parts)]):
             yield Segment(strokes[index % len(strokes)] * count, Style(color=self._colour(index)))
+        if self.held:
+            yield Segment((_ASCII_HELD if options.ascii_only else _HELD) * cells[-1], Style(dim=True))
         rest = _ASCII_REST if options.ascii_only else _REST
         yield Segment(rest * (width - sum(cells)), Style(dim=True))
 
-    def sign(self, index: int) -> Text:
-        """What a part is drawn with, for a legend."""
+    def sign(self, index: int | None) -> Text:
+        """What a part is drawn with, for a legend; None for what is held."""
+        if index is None:
+            return Text(_HELD, style=QUIET)
         return Text(_STROKES[index % len(_STROKES)], style=self._colour(index))
 
     def _colour(self, index: int) -> str:
@@ -76,11 +83,11 @@ class Bar:
             >>> Bar((500, 1, 0), 1_000).cells(10), Bar((900, 200), 1_000).cells(10)
             ((5, 1, 0), (8, 2))
         """
-        whole = max(self.whole, sum(self.parts)) or 1
-        edges = [round(width * sum(self.parts[:count]) / whole) for count in range(len(self.parts) + 1)]
-        cells = [
-            max(1, high - low) if part > 0 else 0 for part, (low, high) in zip(self.parts, pairwise(edges), strict=True)
-        ]
+        parts = [*self.parts, self.held] if self.held else self.parts
+        whole = max(self.whole, sum(parts)) or 1
+        edges = [round(width * sum(parts[:count]) / whole) for count in range(len(parts) + 1)]
+        pairs = zip(parts, pairwise(edges), strict=True)
+        cells = [max(1, high - low) if part > 0 else 0 for part, (low, high) in pairs]
         while sum(cells) > width:
             cells[cells.index(max(cells))] -= 1
         return tuple(cells)

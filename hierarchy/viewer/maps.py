@@ -1,6 +1,6 @@
 """The budgeted map on a terminal: a line for each branch that matters, with how closely it was looked at, and for what.
 
-Which lines those are says `treemap`. Columns come and go with the width; the title takes what is left.
+Which lines those are says `rows`. Columns come and go with the width; the title takes what is left.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from rich.text import Text
 
 from hierarchy.tree import SummaryTree
 from hierarchy.viewer.palette import CARE, GOOD, QUIET
-from hierarchy.viewer.text import one_line, probability, title
-from hierarchy.viewer.treemap import Row, State, TreeMap
+from hierarchy.viewer.rows import OWN_TEXT, SEVERAL_PARTS, Row, rows_of
+from hierarchy.viewer.text import probability, title
+from hierarchy.viewer.treemap import State, TreeMap
 
 __all__ = ["MapView", "map_view"]
 
@@ -23,6 +24,7 @@ _SIGNS: dict[State, tuple[str, str, str]] = {
     "verbatim": ("●", "verbatim", GOOD),
     "part": ("◐", "in part", GOOD),
     "refined": ("◎", "refined", "cyan"),
+    "refined_part": ("◎", "in part", "cyan"),
     "granted": ("◌", "granted", "cyan"),
     "coarse": ("○", "coarse", ""),
     "unread": ("·", "unread", QUIET),
@@ -42,7 +44,7 @@ def map_view(tree_map: TreeMap, *, most: int = 18, tree: SummaryTree | None = No
         tree: The document's tree, if it is at hand: what has no title is then called by the words it begins with.
     """
     titles = tree if tree is not None and len(tree.node_tokens) == len(tree_map.shape) else None
-    return MapView(rows=tree_map.rows(most), tree=titles)
+    return MapView(rows=rows_of(tree_map, most), tree=titles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class MapView:
     """Rows of a map, drawn in the columns that the width has room for.
 
     Attributes:
-        rows: As `TreeMap.rows` gives them.
+        rows: As `rows_of` gives them.
         tree: Names what has no title.
     """
 
@@ -97,10 +99,12 @@ class MapView:
             return line
         # Before the title, which may be cut off.
         line.append("".join(f"[{mark}] " for mark in row.marks), style=GOOD)
-        named = self.tree is not None and row.node not in self.tree.titles and row.title != "text of its own"
-        text = self.tree.node(row.node).title if self.tree is not None and named and row.depth else row.title
-        line.append(title(one_line(text)), style=QUIET if row.state == "unread" and row.depth else "default")
+        line.append(title(self._title(row)), style=QUIET if row.state == "unread" and row.depth else "default")
         return line
+
+    def _title(self, row: Row) -> str:
+        tree, fixed = self.tree, not row.depth or row.title in (OWN_TEXT, SEVERAL_PARTS)
+        return row.title if tree is None or fixed or row.node in tree.titles else tree.node(row.node).title
 
 
 def _guides(rows: Sequence[Row]) -> list[str]:

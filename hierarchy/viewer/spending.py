@@ -20,6 +20,7 @@ from hierarchy.trace import Trace
 from hierarchy.viewer.answers import add_row, block
 from hierarchy.viewer.bars import Bar
 from hierarchy.viewer.palette import CARE, FAIL, GOOD, QUIET, Flow
+from hierarchy.viewer.sorting import is_gathered
 from hierarchy.viewer.text import one_line, percent, tokens, usd
 
 __all__ = ["Call", "calls_of", "calls_view", "compared_view", "ledger_lines", "ledger_view"]
@@ -36,19 +37,22 @@ def ledger_lines(trace: Trace) -> tuple[RenderableType, ...]:
     """The bar, its legend, and the sums: tokens, calls, money."""
     started = next(iter(trace.of(Started)), None)
     stages = [(stage, usage.total_tokens) for stage, usage in trace.usage_by_stage() if usage.total_tokens]
+    if is_gathered(trace):
+        stages = [("context", sum(grant.tokens for grant in trace.grants()))]
     spent = sum(billed for _, billed in stages)
     cap = started.budget.total_tokens if started else spent
     ended = bool(trace.of(Finished))
     held = 0 if ended else trace.held_tokens()
-    parts = [*stages, *([("held", held)] if held else [])]
-    bar = Bar([amount for _, amount in parts], cap)
-    entries = [_entry(bar, index, one_line(name), amount, cap) for index, (name, amount) in enumerate(parts)]
+    bar = Bar([amount for _, amount in stages], cap, held=held)
+    entries = [_entry(bar, index, one_line(name), amount, cap) for index, (name, amount) in enumerate(stages)]
+    if held:
+        entries.append(_entry(bar, None, "held", held, cap))
     entries.append(_rest(cap - spent - held, cap, "unspent" if ended else "free"))
     sums = [*_sums(trace, spent, started.budget if started else None)]
     return bar, Flow(entries), Flow(sums, gap=" · ")
 
 
-def _entry(bar: Bar, index: int, name: str, amount: int, cap: int) -> Text:
+def _entry(bar: Bar, index: int | None, name: str, amount: int, cap: int) -> Text:
     entry = Text.assemble(bar.sign(index), f" {name} {amount:,}")
     entry.append(f" {percent(amount / max(1, cap))}", style=QUIET)
     return entry
@@ -61,7 +65,8 @@ def _rest(amount: int, cap: int, name: str) -> Text:
 
 def _sums(trace: Trace, spent: int, budget: Budget | None) -> Iterable[Text]:
     usage, finished = trace.usage(), trace.of(Finished)
-    yield Text(f"{spent:,} of {tokens(budget.total_tokens)} spent" if budget else f"{tokens(spent)} spent")
+    verb = "gathered" if is_gathered(trace) else "spent"
+    yield Text(f"{spent:,} of {tokens(budget.total_tokens)} {verb}" if budget else f"{tokens(spent)} {verb}")
     calls = f"{usage.calls:,} call{'' if usage.calls == 1 else 's'}"
     yield Text(f"{calls} of {budget.max_calls:,}" if budget and budget.max_calls else calls)
     cap_usd = budget.max_cost_usd if budget else None
@@ -227,8 +232,8 @@ def _outcome(row: Sequence[Call]) -> Text:
     elif first.troubled:
         line = Text.assemble(("✗", FAIL), (f" {count}{first.outcome}", FAIL), f" {first.why}".rstrip())
         if first.again is not None:
-            waits = f", after {first.again:.1f} s" if first.again else ""
-            line = Text.assemble(("✗", FAIL), (f" {count}{first.outcome}", FAIL), f", made again{waits}: {first.why}")
+            waits = f" after {first.again:.1f} s" if first.again else ""
+            line = Text.assemble(("✗", FAIL), (f" {count}{first.outcome}", FAIL), f", again{waits}: {first.why}")
     else:
         line = Text.assemble(("▸", CARE), (f" {count}under way", CARE))
     return line

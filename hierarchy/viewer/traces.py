@@ -25,7 +25,6 @@ from hierarchy.events import (
     Outlined,
     Planned,
     Recalled,
-    Reserved,
     Searched,
     Started,
 )
@@ -35,6 +34,7 @@ from hierarchy.viewer.answers import add_row, block, notes_view, quotes, said, u
 from hierarchy.viewer.bars import Bar
 from hierarchy.viewer.maps import map_view
 from hierarchy.viewer.palette import CARE, QUIET, Flow, Legible
+from hierarchy.viewer.sorting import SortedTrace, is_gathered
 from hierarchy.viewer.spending import calls_view, compared_view, ledger_view
 from hierarchy.viewer.text import one_line, pages, percent, title, tokens
 from hierarchy.viewer.treemap import TreeMap
@@ -60,6 +60,7 @@ def trace_view(
         tree_map: The trace's map, if it was made before.
         ascii_only: Whether to draw in ASCII; None leaves it to the console that draws.
     """
+    trace = SortedTrace.of_trace(trace)
     return Legible(_Look(trace=trace, tree=tree, map=tree_map or TreeMap.of(trace)), ascii_only=ascii_only)
 
 
@@ -293,8 +294,7 @@ def grants_view(trace: Trace, most: int = _MOST_BRANCHES) -> RenderableType | No
 
 def _unanswered(trace: Trace) -> RenderableType:
     """Why there is no answer: nobody was asked for one, or it ends too soon."""
-    started = _last(trace.of(Started))
-    if trace.of(Finished) and not trace.of(Reserved) and started and not started.model:
+    if is_gathered(trace):
         granted = sum(grant.tokens for grant in trace.grants())
         return block("Context gathered", Text(f"{tokens(granted)} of the document, for a model of your own."))
     lines = [Text("The trace ends before an answer.")]

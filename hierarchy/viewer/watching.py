@@ -37,9 +37,12 @@ from hierarchy.events import (
 from hierarchy.trace import Trace
 from hierarchy.viewer.maps import MapView
 from hierarchy.viewer.palette import CARE, GOOD, QUIET, WIDEST, Flow, Legible
+from hierarchy.viewer.rows import rows_of
+from hierarchy.viewer.shapes import Shape
+from hierarchy.viewer.sorting import SortedTrace
 from hierarchy.viewer.spending import Call, calls_of, ledger_lines
 from hierarchy.viewer.text import one_line, plain, tokens
-from hierarchy.viewer.treemap import Shape, TreeMap
+from hierarchy.viewer.treemap import TreeMap
 
 __all__ = ["Watch", "WatchView", "told_line"]
 
@@ -90,7 +93,7 @@ class Watch:
 
     def trace(self) -> Trace:
         """The events so far."""
-        return Trace(tuple(self._events))
+        return SortedTrace.of_trace(Trace(tuple(self._events)))
 
     def said(self) -> str:
         """The answer so far."""
@@ -98,7 +101,7 @@ class Watch:
 
     def tree_map(self, trace: Trace) -> TreeMap | None:
         """The map of the events so far; made anew only if one of them changes it."""
-        mapping = sum(isinstance(event, _MAPPING) for event in trace)
+        mapping = sum(len(trace.of(kind)) for kind in _MAPPING)
         if self._map[0] != mapping:
             if self._shape is None:
                 self._shape = Shape.of(next(iter(trace.of(Mapped)), None))
@@ -148,7 +151,7 @@ class WatchView:
         tree_map = self.watch.tree_map(trace)
         if tree_map is None:
             return []
-        rows = tree_map.rows(min(_MOST_ROWS, room - 2))
+        rows = rows_of(tree_map, min(_MOST_ROWS, room - 2))
         return _lines(console, options, _indented(MapView(rows=rows)))[: room - 1]
 
     def _bottom(self, trace: Trace) -> Iterator[RenderableType]:
