@@ -16,7 +16,7 @@ from hierarchy.tree import SummaryTree
 from hierarchy.viewer.palette import CARE, GOOD, QUIET
 from hierarchy.viewer.rows import OWN_TEXT, SEVERAL_PARTS, Row, rows_of
 from hierarchy.viewer.text import probability, title
-from hierarchy.viewer.treemap import State, TreeMap
+from hierarchy.viewer.treemap import WHOLE, State, TreeMap
 
 __all__ = ["MapView", "map_view"]
 
@@ -24,7 +24,6 @@ _SIGNS: dict[State, tuple[str, str, str]] = {
     "verbatim": ("●", "verbatim", GOOD),
     "part": ("◐", "in part", GOOD),
     "refined": ("◎", "refined", "cyan"),
-    "refined_part": ("◎", "in part", "cyan"),
     "granted": ("◌", "granted", "cyan"),
     "coarse": ("○", "coarse", ""),
     "unread": ("·", "unread", QUIET),
@@ -145,6 +144,8 @@ def _state(row: Row) -> Text:
     if row.working:
         return Text.assemble(("▸", f"bold {CARE}"), " ", ("reading", CARE))
     sign, word, style = _SIGNS[row.state]
+    if row.state == "refined" and row.read + row.seen < WHOLE * row.tokens:
+        word = "in part"
     return Text.assemble((sign, style), " ", (word, style if row.state == "unread" else "default"))
 
 

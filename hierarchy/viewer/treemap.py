@@ -28,15 +28,15 @@ from hierarchy.trace import Trace
 from hierarchy.viewer.shapes import FAR, Ints, Shape
 from hierarchy.viewer.sorting import SortedTrace, is_gathered
 
-__all__ = ["State", "TreeMap", "state_of"]
+__all__ = ["WHOLE", "Shape", "State", "TreeMap", "state_of"]
 
-State = Literal["verbatim", "part", "refined", "refined_part", "granted", "coarse", "unread"]
+State = Literal["verbatim", "part", "refined", "granted", "coarse", "unread"]
 """How closely a branch was looked at. `part`: some of it verbatim; `refined`: a call read it and told what it holds;
-`refined_part`: a call read some of it; `granted`: it may be read, and wasn't so far."""
+`granted`: it may be read, and wasn't so far."""
 
 
-# Headings and page furniture aren't read for their own sake, so that a branch read whole falls short of all its tokens.
-_WHOLE = 0.9
+WHOLE = 0.9
+"""Share from which a branch counts as read whole: headings and page furniture aren't read for their own sake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +93,12 @@ def state_of(tokens: int, read: int, refined: int, coarse: int, granted: int = 0
         >>> state_of(100, 95, 0, 0), state_of(100, 10, 0, 0), state_of(100, 0, 0, 0)
         ('verbatim', 'part', 'unread')
     """
-    if read and read >= _WHOLE * tokens:
+    if read and read >= WHOLE * tokens:
         return "verbatim"
     if read and read >= refined:
         return "part"
     if refined:
-        return "refined" if read + refined >= _WHOLE * tokens else "refined_part"
+        return "refined"
     if granted:
         return "granted"
     return "coarse" if coarse else "unread"
