@@ -151,7 +151,7 @@ def _unsent(where: str, trouble: Exception, timeout_s: float, secrets: tuple[str
     names = {kind.__name__ for kind in type(trouble).__mro__}
     said = " ".join(str(trouble).split())
     for secret in secrets:
-        said = said.replace(secret, "[header]")
+        said = said.replace(repr(secret)[1:-1], "[header]")
     if "Timeout" in names:
         return _late(where, timeout_s)
     if "SSLError" in names:

@@ -14,7 +14,6 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from hierarchy import __version__
 from hierarchy.telemetry.spans import Span
 
 __all__ = ["Answer", "Sending", "readable", "refused"]
@@ -95,7 +94,7 @@ def refused(body: bytes) -> tuple[int, str]:
 def readable(spans: Sequence[Span], service_name: str) -> tuple[ReadableSpan, ...]:
     """Spans as OpenTelemetry has them."""
     resource = Resource.create({"service.name": service_name})
-    scope = InstrumentationScope("hierarchy", __version__)
+    scope = InstrumentationScope("hierarchy")
     return tuple(
         ReadableSpan(
             name=span.name,
