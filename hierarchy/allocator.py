@@ -128,11 +128,10 @@ def expected_gain(tree: SummaryTree, relevance: Relevance, tokens: int) -> Alloc
     Returns:
         Grants in the order in which they were taken.
     """
-    return Allocation(
-        policy="expected_gain",
-        budget_tokens=tokens,
-        grants=_prefix(tree, relevance, _greedy(tree, relevance, np.arange(len(relevance.candidates))), tokens),
-    )
+    sequence = relevance.derived.get("sequence")
+    if sequence is None or sequence.tree is not tree:
+        sequence = relevance.derived["sequence"] = _Sequence(tree, relevance)
+    return Allocation(policy="expected_gain", budget_tokens=tokens, grants=_prefix(tree, relevance, sequence, tokens))
 
 
 def proportional(tree: SummaryTree, relevance: Relevance, tokens: int) -> Allocation:
@@ -226,6 +225,26 @@ def _greedy(tree: SummaryTree, relevance: Relevance, chosen: Ints) -> Iterator[t
         for other in line.take(node):
             if raised := line.entry(other):
                 heapq.heappush(again, raised)
+
+
+class _Sequence:
+    """The greedy's sequence over all candidates, made as far as it is wanted and kept: it is one for all budgets."""
+
+    def __init__(self, tree: SummaryTree, relevance: Relevance) -> None:
+        self.tree = tree
+        self._made: list[tuple[int, float]] = []
+        self._rest = _greedy(tree, relevance, np.arange(len(relevance.candidates)))
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        at = 0
+        while True:
+            if at == len(self._made):
+                following = next(self._rest, None)
+                if following is None:
+                    return
+                self._made.append(following)
+            yield self._made[at]
+            at += 1
 
 
 class _Line:

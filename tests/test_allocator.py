@@ -275,3 +275,15 @@ def test_what_stands_beside_a_taken_passage_is_worth_more():
     assert sorted(together) == list(range(min(together), max(together) + 1))
     assert len(together) > 1
     assert not set(apart) & {29, 31}
+
+
+def test_what_is_granted_does_not_depend_on_what_was_asked_before():
+    """Larger budgets, smaller ones and a changed estimate: each allocation is as if it were the first."""
+    tree = outline(chart())
+    asked = estimate(tree, "When was warfarin stopped?")
+    budgets = (40, 400, 10, 10**6, 100)
+    together = [expected_gain(tree, asked, tokens) for tokens in budgets]
+    assert together == [expected_gain(tree, replace(asked), tokens) for tokens in budgets]
+    first = together[1].grants[0].leaves[0][0]
+    fewer = expected_gain(tree, asked.without(np.array([first])), 400)
+    assert all(not low <= first < high for grant in fewer.grants for low, high in grant.leaves)

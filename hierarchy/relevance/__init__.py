@@ -12,7 +12,8 @@ becomes a probability in `learned`, and the fixed formula behind it in `formula`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,7 @@ class Relevance:
         grain_tokens: The size of passage that suits this document, 0 for single sentences.
         continuity: How much more a passage is worth, as a share, once what stands beside it is read: evidence goes on.
         lexicon_uses: Which lexicons knew which words of the question.
+        derived: What allocation derives from it for all budgets, kept beside it; a changed copy begins anew.
     """
 
     question: Question
@@ -76,6 +78,7 @@ class Relevance:
     grain_tokens: int
     continuity: float = 0.0
     lexicon_uses: tuple[tuple[str, str], ...] = ()
+    derived: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def without(self, leaves: Ints) -> Relevance:
         """The same estimate with some leaves read or ruled out, so that nothing more is granted to them."""
