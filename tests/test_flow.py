@@ -23,6 +23,7 @@ from hierarchy.events import (
     HandedBack,
     Kept,
     Noted,
+    Mapped,
     Outlined,
     Planned,
     Read,
@@ -96,7 +97,7 @@ class TestCourse:
         """Question, tree, relevance, the composer's share, grants, then one call, what was read, and the answer."""
         answer, events, batches = driven(asked(LONG, "What does clause 17 concern?", 1_000))
         assert [each for each in kinds(events) if each is not Noted] == [
-            *(Started, Outlined, Estimated, Planned, Kept, Allocated, HandedBack),
+            *(Started, Outlined, Mapped, Estimated, Planned, Kept, Allocated, HandedBack),
             *([Read] * len(answer.evidence.passages)),
             Answered,
         ]
