@@ -411,6 +411,7 @@ def _cause(one: Cited, names: Names) -> str:
 
 
 def _why(unread: Unread) -> str:
+    """In words, with "it" for the run."""
     parts = [] if unread.relevance is None else [f"it gave it relevance {_estimate(unread.relevance)}"]
     left = tokens(unread.left_tokens) if unread.left_tokens else "no tokens"
     if unread.reason == "cut off":
@@ -422,12 +423,12 @@ def _why(unread: Unread) -> str:
         whole = f" of the {unread.node_tokens:,}" if unread.node_tokens else ""
         parts.append(f"{unread.granted_tokens:,}{whole} tokens of its branch were granted, for other parts")
     elif unread.reason == "out of tokens":
-        parts.append(f"had {left} left" + (f" for its {unread.tokens:,}" if unread.tokens else ""))
+        parts.append(f"it had {left} left" + (f" for its {unread.tokens:,}" if unread.tokens else ""))
     elif unread.reason == "passed over":
-        parts.append(f"passed it over with {left} left")
+        parts.append(f"it passed it over with {left} left")
     else:
         parts.append("its trace doesn't say why")
-    return ", and ".join(parts)
+    return " and ".join(parts)
 
 
 # -- how it is drawn ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Two runs beside each other: what is said of them, at any width, without colours, and that no document draws anything."""
+"""Two runs beside each other: what is said of them, at any width, without colours; and that no document draws."""
 
 from __future__ import annotations
 
@@ -111,9 +111,7 @@ def test_it_says_what_differs_and_what_that_did():
         "= 20 tokens by both - 40 tokens by A alone + 48 tokens by B alone",
         "Sales were [-92.0-]{+84.3+} in 2025.",
         "- “Cash flows” 10-K.pdf · page 3 B had read it, and doesn't quote it.",
-        "+ “Segments” 10-K.pdf · page 3 A hadn't read it: it passed it over with 7 tokens left.".replace(
-            "it passed", "passed"
-        ),
+        "+ “Segments” 10-K.pdf · page 3 A hadn't read it: it passed it over with 7 tokens left.",
         "- compose 2,050 – a/b",
     ):
         assert said in shown
@@ -140,7 +138,7 @@ def test_a_run_that_was_cut_off_is_marked():
     shown = flat(drawn(compared(a_run(end=False), OTHER)))
     assert "A has no answer. The trace of A is cut off" in shown
     assert "its trace ends before an answer" in shown
-    assert "[-" not in shown.split("Answers")[1].split("only A says")[0]
+    assert "Answers {+Sales were 84.3 in 2025.+}" in shown
 
 
 def test_abstaining_is_told_from_answering():
@@ -178,18 +176,10 @@ def test_colours_say_nothing_that_signs_do_not():
 
 
 def test_nothing_that_a_trace_holds_can_steer_the_terminal():
-    one, other = (
-        a_run(HOSTILE, words=HOSTILE),
-        a_run(f"Other {HOSTILE}", budget=2_000, reads=(40, 140), words=f"2 {HOSTILE}"),
-    )
-    hostile = [
-        replace(event, question=HOSTILE, document=HOSTILE, model=HOSTILE) if isinstance(event, Started) else event
-        for event in other
-    ]
-    hostile = [
-        replace(event, stage=HOSTILE, model=HOSTILE) if isinstance(event, Reserved) else event for event in hostile
-    ]
-    hostile = [replace(event, error=HOSTILE) if isinstance(event, Settled) else event for event in hostile]
+    one = a_run(HOSTILE, words=HOSTILE)
+    other = a_run(f"Other {HOSTILE}", budget=2_000, reads=(40, 140), words=f"2 {HOSTILE}")
+    told = {Started: ("question", "document", "model"), Reserved: ("stage", "model"), Settled: ("error",)}
+    hostile = [replace(event, **dict.fromkeys(told.get(type(event), ()), HOSTILE)) for event in other]
     for pair in ((one, other), (one, Trace(tuple(hostile))), (Trace(tuple(hostile)), one)):
         shown = drawn(compared(*pair))
         assert not CONTROLS.search(shown)
