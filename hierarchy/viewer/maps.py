@@ -93,11 +93,11 @@ class MapView:
 
     def _named(self, row: Row, guide: str) -> Text:
         line = Text(no_wrap=True, overflow="ellipsis").append(guide, style=QUIET)
+        # Before the title, which may be cut off.
+        line.append("".join(f"[{mark}] " for mark in row.marks), style=GOOD)
         if row.folded:
             line.append(f"{row.folded:,} more", style=QUIET)
             return line
-        # Before the title, which may be cut off.
-        line.append("".join(f"[{mark}] " for mark in row.marks), style=GOOD)
         line.append(title(self._title(row)), style=QUIET if row.state == "unread" and row.depth else "default")
         return line
 

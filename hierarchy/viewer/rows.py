@@ -43,7 +43,7 @@ class Row:
         seen: Tokens of it that calls read and told of.
         spent: Tokens billed for calls about it.
         working: Whether a call about it is under way.
-        marks: Numbers of the quotes from it that no row below it shows.
+        marks: Numbers of the quotes from it; those of an open branch stand on the rows below it.
         folded: How many parts it stands for; 0 for a row of one.
     """
 
@@ -121,7 +121,7 @@ class _Picked:
         order = np.lexsort((np.arange(len(parts)), -likely, -self.activity[parts], self.quoted[parts] == 0))
         active = int(self._active(parts).sum())
         count = min(most, active or min(3, most))
-        if len(parts) - count == 1 and count < most:
+        if len(parts) - count == 1:
             count += 1  # A fold of one takes a line all the same.
         return sorted(parts[order[:count]].tolist())
 
@@ -141,7 +141,7 @@ class _Picked:
             for amounts in (tree_map.shape.tokens, tree_map.read, tree_map.refined, tree_map.coarse, tree_map.granted)
         ]
         if not any(left[1:4]):
-            return None
+            return None  # Nor can anything in it be quoted: what is quoted was read.
         together = left[1] > left[0]  # Context is granted by stretches, which may reach over several parts.
         return Row(
             node=number,
@@ -152,7 +152,13 @@ class _Picked:
             granted=max(0, left[4]),
             read=left[1],
             seen=left[2],
+            marks=tuple(mark for mark in self._marks([number]) if mark not in self._marks(parts)),
         )
+
+    def _marks(self, numbers: Iterable[int]) -> tuple[int, ...]:
+        """The quotes that stand in some nodes."""
+        ranges = [(int(number), int(self.map.shape.last[number])) for number in numbers] if self.map.marks else []
+        return tuple(mark for mark, leaf in self.map.marks if any(low <= leaf < high for low, high in ranges))
 
     def _drawn(self, number: int, depth: int, *, last: bool = True) -> Iterable[Row]:
         shown = self.opened.get(number, [])
@@ -171,12 +177,6 @@ class _Picked:
         tree_map, shape = self.map, self.map.shape
         first, final = shape.page_range(number)
         end = int(shape.last[number])
-        inside = [(one, int(shape.last[one])) for one in shown]
-        marks = [
-            mark
-            for mark, leaf in tree_map.marks
-            if number <= leaf < end and not any(low <= leaf < high for low, high in inside)
-        ]
         return Row(
             node=number,
             depth=depth,
@@ -191,7 +191,7 @@ class _Picked:
             seen=int(tree_map.refined[number]),
             spent=int(tree_map.spent[number]),
             working=any(number <= one < end for one in tree_map.working),
-            marks=tuple(marks),
+            marks=() if shown else self._marks([number]),
         )
 
     def _fold(self, number: int, shown: Sequence[int]) -> Row | None:
@@ -210,6 +210,7 @@ class _Picked:
             granted=granted,
             read=read,
             seen=refined,
+            marks=self._marks(rest),
             folded=len(rest),
         )
 

@@ -37,7 +37,7 @@ from hierarchy.viewer.palette import CARE, QUIET, Flow, Legible
 from hierarchy.viewer.sorting import SortedTrace, is_gathered
 from hierarchy.viewer.spending import calls_view, compared_view, ledger_view
 from hierarchy.viewer.text import one_line, pages, percent, title, tokens
-from hierarchy.viewer.treemap import TreeMap
+from hierarchy.viewer.treemap import TreeMap, granted_by_node
 
 __all__ = ["branches", "events_view", "grants_view", "trace_view"]
 
@@ -105,8 +105,9 @@ def _read_lines(trace: Trace) -> Iterable[str]:
         if coarse := int(receipt.get("coarse_tokens", 0)):
             yield f"{percent(coarse / whole)} seen as summaries"
     if allocated:
-        granted = sum(grant.tokens for grant in allocated.grants)
-        yield f"{granted:,} of {tokens(allocated.budget_tokens)} granted, by {one_line(allocated.policy)}"
+        granted, rounds = sum(granted_by_node(trace).values()), len(trace.of(Allocated))
+        of = f"tokens granted in {rounds} rounds" if rounds > 1 else f"of {tokens(allocated.budget_tokens)} granted"
+        yield f"{granted:,} {of}, by {one_line(allocated.policy)}"
     if handed := trace.of(HandedBack):
         yield f"{_tokens_of(handed)} handed back"
 

@@ -6,7 +6,7 @@ however large the tree. Which rows those are is `rows`' to choose; what the tree
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hierarchy.events import (
+    Allocated,
     Answered,
     Estimated,
-    GrantLine,
     Mapped,
     Read,
     Released,
@@ -28,7 +28,7 @@ from hierarchy.trace import Trace
 from hierarchy.viewer.shapes import FAR, Ints, Shape
 from hierarchy.viewer.sorting import SortedTrace, is_gathered
 
-__all__ = ["WHOLE", "Shape", "State", "TreeMap", "state_of"]
+__all__ = ["WHOLE", "Shape", "State", "TreeMap", "granted_by_node", "state_of"]
 
 State = Literal["verbatim", "part", "refined", "granted", "coarse", "unread"]
 """How closely a branch was looked at. `part`: some of it verbatim; `refined`: a call read it and told what it holds;
@@ -104,6 +104,17 @@ def state_of(tokens: int, read: int, refined: int, coarse: int, granted: int = 0
     return "coarse" if coarse else "unread"
 
 
+def granted_by_node(trace: Trace) -> dict[str, int]:
+    """Tokens granted to each node, dotted, in all rounds together: a later one grants again what it keeps."""
+    granted: dict[str, int] = {}
+    for allocated in trace.of(Allocated):
+        now: dict[str, int] = {}
+        for grant in allocated.grants:
+            now[grant.node] = now.get(grant.node, 0) + grant.tokens
+        granted.update({node: max(tokens, granted.get(node, 0)) for node, tokens in now.items()})
+    return granted
+
+
 @dataclass(frozen=True, kw_only=False)
 class _Happened:
     """Reads off a trace what belongs to which node."""
@@ -120,9 +131,9 @@ class _Happened:
             [(files.get(each.source, 0) * FAR + each.start, files.get(each.source, 0) * FAR + each.end)
              for each in trace.of(Read) if 0 <= each.start < each.end < FAR]
         ) > 0  # fmt: skip
-        grants = trace.grants()
+        grants = granted_by_node(trace)
         refined, coarse = self._seen(grants, read)
-        granted = self._at((grant.node, grant.tokens) for grant in grants)
+        granted = self._at(grants.items())
         return TreeMap(
             shape=shape,
             name=started.document if started else shape.title(0),
@@ -168,9 +179,7 @@ class _Happened:
                 counts[self.shape.last[number]] -= 1
         return np.asarray(np.cumsum(counts)[:-1][self.shape.leaves] > 0)
 
-    def _seen(
-        self, grants: Sequence[GrantLine], read: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _seen(self, grants: Iterable[str], read: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Leaves that a call read and told of, and those seen as summaries: by the receipt, as far as there is one."""
         unread = self._left()
         coarse = self._under(one for one, seen in unread if seen == "coarse") & ~read
@@ -179,7 +188,7 @@ class _Happened:
         if not told:
             return np.zeros(len(read), dtype=bool), coarse
         if not self.trace.of(Answered):
-            return self._under(grant.node for grant in grants) & ~read, coarse
+            return self._under(grants) & ~read, coarse
         # The receipt lists all that wasn't read, but for page furniture.
         return ~self._under(one for one, _ in unread) & ~self._is_furniture() & ~read, coarse
 
