@@ -179,10 +179,11 @@ def _citation(story: Story, number: int, citation: Mapping[str, Any], shown: Sho
     found = "✓ stands there verbatim" if verified else "✗ not found there"
     place.append(tag("span", found, class_="good" if verified else "bad"))
     link = tag("a", "Show it there", tag("span", f" (quote {number})", class_="vh"), href=f"#quote-{number}")
+    linked = tag("span", " · ", link, class_="to-place") if number in shown.quotes else None
     return tag(
         "li",
         tag("blockquote", one_line(str(citation.get("quote") or "")), dir="auto", lang=""),
-        tag("p", _dotted((*place, link if number in shown.quotes else None)), class_="meta"),
+        tag("p", _dotted(place), linked, class_="meta"),
         id=f"cite-{number}",
     )
 
@@ -220,9 +221,15 @@ def _tiles(story: Story) -> Html:
     if length:
         tiles.append(("Document read", percent(read / length), f"{read:,} of {tokens(length)}"))
     took = [call.seconds for call in story.calls if call.seconds is not None]
-    seconds = f"{sum(took):,.1f} seconds of calls" if took else "time isn't known"
+    seconds = f"{sum(took):,.1f} seconds of calls" if took else "duration not measured"
     tiles.append(("Calls", f"{usage.calls:,}", seconds))
-    tiles.append(("Cost", usd(usage.cost_usd), "as billed" if usage.cost_usd else "no price, or none known"))
+    tiles.append(
+        (
+            "Cost",
+            usd(usage.cost_usd),
+            "as billed" if usage.cost_usd else "no price is known" if usage.cost_usd is None else "nothing was billed",
+        )
+    )
     return tag(
         "dl",
         *(tag("div", tag("dt", name), tag("dd", tag("b", figure), tag("span", more))) for name, figure, more in tiles),
@@ -291,8 +298,8 @@ def _branch(branch: Branch, *, top: bool = False) -> Html:
     row = _row(branch)
     if not branch.below:
         return tag("li", tag("div", *row, class_="row"))
-    # Passages are folded with the document's text below; what is open leads to the sections that they stand in.
-    opened = top or (branch.touched and any(below.touched and below.below for below in branch.below))
+    # Where the parts are mere passages it stays folded: their text is shown with the document.
+    opened = top or any(below.touched and below.kind not in ("passage", "sentence", "row") for below in branch.below)
     below = tag("ul", *map(_branch, branch.below))
     return tag("li", tag("details", tag("summary", *row, class_="row"), below, open=opened))
 
@@ -312,8 +319,8 @@ def _row(branch: Branch) -> Iterator[Html]:
     yield tag("span", tag("span", sign, class_=f"sign {branch.resolution}", aria_hidden="true"), word, class_="state")
     granted = f"{branch.granted:,}" if branch.granted else "–"
     yield tag("span", _hidden("granted "), granted, class_="granted", data_name="granted")
-    read = f"{branch.read:,}" if branch.read else "–"
-    yield tag("span", _hidden("read "), tag("b", read), f" / {branch.tokens:,}", class_="read-of", data_name="read")
+    read = tag("b", f"{branch.read:,}") if branch.read else "–"
+    yield tag("span", _hidden("read "), read, f" / {branch.tokens:,}", class_="read-of", data_name="read")
 
 
 def _hidden(words: str) -> Html:

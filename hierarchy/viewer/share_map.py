@@ -219,7 +219,7 @@ class ReadMap:
             dict.fromkeys(sorted(leaf for read in story.trace.reads() for leaf in shape.leaves_of(read)))
         )
         self.read = shape.upwards(self._at((leaf, shape.mapped.tokens[leaf]) for leaf in self.leaves))
-        grants = ((shape.numbers.get(grant.node, -1), grant.tokens) for grant in story.trace.grants())
+        grants = ((shape.numbers.get(grant.node, -1), grant.tokens) for grant in story.grants)
         self.granted = shape.upwards(self._at(grants))
         asked = (each for each in story.trace if isinstance(each, Reserved | Recalled) and each.stage in _REFINING)
         self.refined = self._within(event.node for event in asked)
@@ -298,15 +298,14 @@ class ReadMap:
     def _below(self, number: int, room: _Room) -> Iterator[Branch]:
         """The rows below a node: parts that matter, each by itself, and runs of others as one."""
         parts = list(self._dissolved(number))
-        for alone, run in groupby(parts, lambda part: self.touched(part) or bool(self.shape.declared(part))):
+        for touched, run in groupby(parts, self.touched):
             members = list(run)
-            if not alone:
-                if self.touched(number):
-                    yield self._together(members)
-            elif self.touched(number) or room.take(len(members)):
+            if touched:
                 yield from (self._branch(member, room) for member in members)
+            elif self.touched(number) and (len(members) > 2 or not any(map(self.shape.declared, members))):
+                yield self._together(members, room)
             else:
-                yield self._together(members)
+                yield from self._titled(members, room)
 
     def _dissolved(self, number: int) -> Iterator[int]:
         """A node's parts; nameless groups, which only keep a level narrow, give way to theirs."""
@@ -317,7 +316,14 @@ class ReadMap:
                 yield child
             child = child + 1 if nameless else shape.following[child]
 
-    def _together(self, members: Sequence[int]) -> Branch:
+    def _titled(self, members: Sequence[int], room: _Room) -> Iterator[Branch]:
+        """Those of the parts that have a title, while there is room: text without one is left to the document."""
+        titled = [member for member in members if self.shape.declared(member)]
+        if titled and room.take(len(titled)):
+            yield from (self._branch(member, room) for member in titled)
+
+    def _together(self, members: Sequence[int], room: _Room) -> Branch:
+        """Parts beside each other of which nothing was read, as one row."""
         shape = self.shape
         kinds = {shape.kind(member) for member in members if shape.kind(member) not in ("heading", "furniture")}
         kind = kinds.pop() if len(kinds) == 1 else "part"
@@ -325,7 +331,7 @@ class ReadMap:
         alone = len(members) == 1
         return Branch(
             node=shape.ids[members[0]],
-            title=self.named(members[0]) if alone else f"{len(members):,} {kind}s",
+            title=self.named(members[0]) if alone else self._first_and_last(members, kind),
             kind=kind,
             pages=(min(first for first, _ in paged), max(last for _, last in paged)) if paged else None,
             tokens=sum(shape.mapped.tokens[member] for member in members),
@@ -334,8 +340,14 @@ class ReadMap:
             relevance=max(self.relevance[member] for member in members) / 1_000 if self.relevance else None,
             resolution="coarse" if any(self.coarse[member] for member in members) else "unread",
             touched=False,
+            below=() if alone else tuple(self._titled(members, room)),
             together=len(members),
         )
+
+    def _first_and_last(self, members: Sequence[int], kind: str) -> str:
+        titles = [named for member in members if (named := self.shape.declared(member))]
+        counted = f"{len(members):,} {kind}s"
+        return f"{counted}: {titles[0]} – {titles[-1]}" if len(titles) > 1 else counted
 
     def named(self, number: int) -> str:
         """What a node is called: its title, else how it begins if the document is at hand, else what it is."""

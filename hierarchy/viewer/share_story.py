@@ -13,9 +13,11 @@ from typing import Any, Literal, TypeVar
 
 from hierarchy.budget import Usage
 from hierarchy.events import (
+    Allocated,
     Answered,
     Event,
     Finished,
+    GrantLine,
     Mapped,
     Missed,
     ModelFacts,
@@ -193,6 +195,17 @@ class Story:
         """What sending so many tokens to the answering model costs; None where its price isn't known, or nothing."""
         price = self.answering.input_usd if self.answering else None
         return tokens * price if price else None
+
+    @cached_property
+    def grants(self) -> tuple[GrantLine, ...]:
+        """What was granted: within a round of reading a later allocation replaces an earlier one; rounds add up."""
+        rounds: list[tuple[GrantLine, ...]] = [()]
+        for event in self.trace:
+            if isinstance(event, Missed):
+                rounds.append(())
+            elif isinstance(event, Allocated):
+                rounds[-1] = event.grants
+        return tuple(line for grants in rounds for line in grants)
 
     @cached_property
     def calls(self) -> tuple[Call, ...]:
