@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def commands_in(text: str) -> list[str]:
 def outputs_in(text: str) -> list[tuple[str, str]]:
     """Commands on what comes with the library, each with the output that a page shows below."""
     found = [(line.replace("\\\n", " "), block) for line, block in SHOWN_OUTPUT.findall(text)]
-    return [each for each in found if re.match(r"python|hierarchy demo|hierarchy .*hierarchy/samples/", each[0])]
+    return [each for each in found if re.match(r"python|hierarchy demo|hierarchy .*hierarchy/samples/|hierarchy trace .*\bdemo\.jsonl", each[0])]
 
 
 COMMANDS = [(shown(path), line) for path in PAGES for line in commands_in(path.read_text("utf-8"))]
@@ -59,7 +60,12 @@ def output_of(line: str, command_line) -> list[str]:
         ran = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, env=plain, capture_output=True, check=True)
         return ran.stdout.decode().rstrip().splitlines()
     terminal = {"COLUMNS": "100", "NO_COLOR": "1"}
-    ran = CliRunner().invoke(command_line, words[1:], env=terminal, catch_exceptions=False)
+    with tempfile.TemporaryDirectory() as folder:
+        if "demo.jsonl" in words:  # what `hierarchy demo --trace demo.jsonl` writes, as the page says further up
+            trace = str(Path(folder) / "demo.jsonl")
+            CliRunner().invoke(command_line, ["demo", "--trace", trace], catch_exceptions=False)
+            words = [trace if word == "demo.jsonl" else word for word in words]
+        ran = CliRunner().invoke(command_line, words[1:], env=terminal, catch_exceptions=False)
     return ran.stdout.rstrip().splitlines()
 
 
@@ -181,6 +187,8 @@ def test_commands_and_options_exist(page, line, command_line):
     words = shlex.split(line.partition("|")[0], comments=True)[1:]
     command = command_line
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        if command.name == "trace" and words[0] not in command.commands:
+            words.insert(0, "show")  # what is meant by no command
         assert words[0] in command.commands, f"{page}: no command {words[0]!r}"
         command = command.commands[words.pop(0)]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
