@@ -87,7 +87,7 @@ def export(
         raise _late(where, timeout_s)
     if sending.answer is None:
         raise Refused(f"OpenTelemetry can't write these {len(spans):,} spans.", "Leave the content out.")
-    _check(where, sending.answer, len(spans))
+    _check(where, sending.answer, len(spans), _secrets(headers))
     return len(spans)
 
 
@@ -149,9 +149,7 @@ def _within(seconds: float, work: Callable[[], None]) -> bool:
 def _unsent(where: str, trouble: Exception, timeout_s: float, secrets: tuple[str, ...]) -> HierarchyError:
     """Why nothing came back."""
     names = {kind.__name__ for kind in type(trouble).__mro__}
-    said = " ".join(str(trouble).split())
-    for secret in secrets:
-        said = said.replace(repr(secret)[1:-1], "[header]")
+    said = _without(" ".join(str(trouble).split()), secrets)
     if "Timeout" in names:
         return _late(where, timeout_s)
     if "SSLError" in names:
@@ -169,15 +167,21 @@ def _unsent(where: str, trouble: Exception, timeout_s: float, secrets: tuple[str
     return Unavailable(f"Nothing could be sent to {where}: {_cut(said)}", _HOW)
 
 
+def _without(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "[header]").replace(repr(secret)[1:-1], "[header]")
+    return text
+
+
 def _late(where: str, timeout_s: float) -> Unavailable:
     return Unavailable(
         f"{where} didn't answer within {timeout_s:g} s.", "Is it a collector of OTLP over HTTP? Try again."
     )
 
 
-def _check(where: str, answer: Answer, count: int) -> None:
+def _check(where: str, answer: Answer, count: int, secrets: tuple[str, ...]) -> None:
     """Raise unless the collector took all spans."""
-    said = _said(answer)
+    said = _without(_said(answer), secrets)
     if answer.status in range(300, 400):
         to = f" to {_shown(answer.location)}" if answer.location else ""
         raise Refused(f"{where} sends one on{to} (status {answer.status}).", "Give the address that it sends to.")
@@ -198,7 +202,7 @@ def _check(where: str, answer: Answer, count: int) -> None:
         raise Refused(f"{where} answered with a web page: it is no collector.", _HOW)
     rejected, why = _rejected(answer)
     if rejected > 0:
-        told = f": {_cut(why)}" if why else ""
+        told = f": {_without(_cut(why), secrets)}" if why else ""
         raise Refused(f"{where} left {rejected:,} of {count:,} spans out{told}.", "See what the collector says of it.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -237,7 +238,9 @@ class _Branches:
         estimated = [event.relevance_permille for event in trace.of(Estimated) if event.relevance_permille]
         self._permille = estimated[-1] if estimated else ()
         self._granted, self._read = self._sums(trace.grants()), self._sums(trace.reads())
-        self._reads = {node: [read for read in trace.reads() if read.node == node] for node in self._own}
+        self._reads: dict[str, list[Read]] = defaultdict(list)
+        for read in trace.reads():
+            self._reads[read.node].append(read)
 
     def above(self, node: str) -> list[str]:
         """The branches that a node is in, outermost first, itself included."""

@@ -66,10 +66,10 @@ class Sending(requests.Session):  # type: ignore[misc,unused-ignore]  # untyped 
             self._exporter.shutdown()  # type: ignore[no-untyped-call,unused-ignore]
 
     def request(self, *args: Any, **options: Any) -> Any:
-        """As a session does."""
+        """As a session does, but never on to another address."""
         self.answer = None
         try:
-            found = super().request(*args, **options)
+            found = super().request(*args, **{**options, "allow_redirects": False})
         except Exception as error:
             self.trouble = error
             raise _NotSentError from error  # The exporter would try again and again what refuses a connection.
