@@ -104,21 +104,24 @@ def is_redacted(trace: Trace) -> bool:
 
 
 def node_ids(parents: Iterable[int]) -> tuple[str, ...]:
-    """The dotted ids of nodes, in preorder, from `Mapped.parents`.
+    """The dotted ids of nodes, in preorder, from `Mapped.parents`; empty where a node lies deeper than 99 levels.
 
     Example:
         >>> node_ids([-1, 0, 1, 1, 0])
         ('0', '0.0', '0.0.0', '0.0.1', '0.1')
     """
     ids: list[str] = []
+    depths: list[int] = []
     born: dict[int, int] = {}
     for parent in parents:
         if not 0 <= parent < len(ids):
             ids.append("0")
+            depths.append(0)
             continue
         place = born.get(parent, 0)
         born[parent] = place + 1
-        ids.append(f"{ids[parent]}.{place}")
+        depths.append(depths[parent] + 1)
+        ids.append(f"{ids[parent]}.{place}" if depths[-1] < 100 else "")  # Ids of a chain grow with its square.
     return tuple(ids)
 
 
@@ -205,7 +208,7 @@ def _request(value: Any, key: _Key) -> str:
 
 def _titles(value: Any, key: _Key) -> dict[str, str]:
     numbers = [int(each) for each in value if re.fullmatch("[0-9]{1,9}", each)]
-    return {str(number): f"node {key.ids[number]}" for number in numbers if number < len(key.ids)}
+    return {str(number): f"node {key.ids[number]}".strip() for number in numbers if number < len(key.ids)}
 
 
 def _records(value: Any, key: _Key) -> tuple[Any, ...]:
@@ -345,14 +348,17 @@ RULES: Mapping[type, Mapping[str, Rule]] = {
     Settled: {
         "usage": _record,
         "error": _words,
+        "error_kind": _name,
         "reply": _gone,
-        **_figures("call", "overdraft_tokens", "cached", "seconds", "retry_after_s"),
+        **_figures("call", "overdraft_tokens", "cached", "seconds", "retry_after_s", "reported_input_tokens"),
     },
-    Released: {"error": _words, **_figures("call", "attempted", "seconds", "retry_after_s")},
+    Released: {"error": _words, "error_kind": _name, **_figures("call", "attempted", "seconds", "retry_after_s")},
     Recalled: {
         "stage": _name,
         "node": _node,
         "usage": _record,
+        "failed": _record,
+        "reported": _figure,
         "model": _name,
         "key": _request,
         "prompt": _gone,

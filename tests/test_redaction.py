@@ -59,8 +59,9 @@ def vocabulary() -> frozenset[str]:
     said = f"{NOTE} {MARK} file document node note phrase term need question request version redacted true chain"
     kinds = "event prose tables on pages speech a number text lookup computation yes-no list summary false"
     library = "staged branches auto lean full expected_gain compose follow_up route refine summarise repair"
-    trees = "trace single whole null answer help folder document section group page passage sentence row heading furniture cl100k_base function"
-    plain = " ".join((*names, keys, sums, said, kinds, library, trees, "not needed for what is worth reading"))
+    trees = "folder document section group page passage sentence row heading furniture cl100k_base function"
+    more = "trace single whole null answer help"
+    plain = " ".join((*names, keys, sums, said, kinds, library, trees, more, "not needed for what is worth reading"))
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain).replace("_", " ")
     return frozenset(words_of(f"{plain} {spaced}".replace("_", " ")) | words_of(plain.replace("_", "")))
 
