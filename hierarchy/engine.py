@@ -27,13 +27,14 @@ from hierarchy.document import Document
 from hierarchy.drivers import Places, drive, drive_async
 from hierarchy.errors import InputError
 from hierarchy.events import Event, Said
+from hierarchy.facts import tariff_of
 from hierarchy.flow import Context, Flow, Strategy, answer_question, gather_context
 from hierarchy.journal import identity_of, margins_of_run
 from hierarchy.margins import Margins
 from hierarchy.models import ExtractiveModel, Model, as_model
 from hierarchy.quoting import Quote, quote_question
 from hierarchy.relevance import built_in, load_lexicon
-from hierarchy.session import OnEvent, Retries, Session, tariff_of
+from hierarchy.session import OnEvent, Retries, Session
 from hierarchy.shelf import Shelf, source_key
 from hierarchy.strategy import WAYS
 from hierarchy.tree import SummaryTree
@@ -372,15 +373,7 @@ class Reasoner:
         began: float,
         account: Account | None = None,
     ) -> tuple[Session, Flow[Answer]]:
-        """The books and the course of one question, for who drives it: `ask`, `aask`, or a replay.
-
-        Args:
-            tree: The document.
-            question: In plain words.
-            budget: As for `ask`.
-            began: When time began to run, on the monotonic clock.
-            account: As for `ask`.
-        """
+        """The books and the course of one question, for who drives it; `began` is when its time began, monotonic."""
         caps = Budget.parse(budget, document_tokens=tree.tokens)
         if account is not None:
             caps = account.within(caps)

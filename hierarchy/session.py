@@ -19,13 +19,12 @@ from itertools import count
 from hierarchy.account import Account
 from hierarchy.answer import Answer
 from hierarchy.budget import NOTHING, Budget, Usage
-from hierarchy.calls import HELPER_STAGES, Outcome, Request, T, Tariff
+from hierarchy.calls import HELPER_STAGES, Outcome, Request, T
 from hierarchy.errors import BudgetError, BudgetTooSmall, HierarchyError, Interrupted, ModelError, StoreError
 from hierarchy.events import (
     Event,
     Finished,
     Kept,
-    ModelFacts,
     Noted,
     Recalled,
     Released,
@@ -36,15 +35,16 @@ from hierarchy.events import (
     Stopped,
     dotted,
 )
+from hierarchy.facts import facts_of
 from hierarchy.flow import Flow
 from hierarchy.journal import Call, Journal, identity_of, recalled
 from hierarchy.ledger import Reservation
-from hierarchy.margins import Margin, Margins
+from hierarchy.margins import Margins
 from hierarchy.models import Model
 from hierarchy.templates import AnswerText
 from hierarchy.trace import Trace
 
-__all__ = ["OnEvent", "Retries", "Session", "Work", "facts_of", "tariff_of"]
+__all__ = ["OnEvent", "Retries", "Session", "Work"]
 
 OnEvent = Callable[[Event], None]
 Work = Generator[tuple[Call, ...], tuple[Outcome, ...], T]
@@ -82,37 +82,6 @@ class Retries:
         """How long to wait before the given attempt, 2 or later: what was asked, or longer and longer."""
         wait = max(asked_s, min(self.longest_s, self.first_s * 2.0 ** (attempt - 2)))
         return float(wait * (1 + _SPREAD * int(key[:4], 16) / 0xFFFF))
-
-
-def tariff_of(model: Model, margins: Margins) -> Tariff:
-    """What stages are told of a model."""
-    return Tariff(
-        name=model.name,
-        count=model.count,
-        margin=lambda counted: margins.factor(model.name, model.margin, counted),
-        price=model.price,
-        context_tokens=getattr(model, "context_tokens", None),
-        reasoning_tokens=getattr(model, "reasoning_tokens", 0),
-        stages=getattr(model, "stages", None),
-    )
-
-
-def facts_of(model: Model, role: str, learned: Margin | None = None) -> ModelFacts:
-    """What a trace keeps of a model."""
-    stages = getattr(model, "stages", None)
-    return ModelFacts(
-        role=role,
-        name=model.name,
-        identity=identity_of(model),
-        counter=str(getattr(model.count, "encoding", "")),
-        margin=model.margin,
-        learned=(learned.ratio, learned.observations, learned.overhead_tokens) if learned else (),
-        input_usd=model.price(1, 0),
-        output_usd=model.price(0, 1),
-        context_tokens=getattr(model, "context_tokens", None),
-        reasoning_tokens=getattr(model, "reasoning_tokens", 0),
-        stages=None if stages is None else tuple(sorted(stages)),
-    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,12 +23,13 @@ from hierarchy.document import Document
 from hierarchy.drivers import Places, drive, drive_async
 from hierarchy.errors import BudgetError, BudgetTooSmall, Interrupted, Refused, StoreError, Unavailable
 from hierarchy.events import Finished, Noted, Recalled, Released, Reserved, Retried, Settled
+from hierarchy.facts import tariff_of
 from hierarchy.flow import Strategy, answer_question
 from hierarchy.journal import margins_of_run
 from hierarchy.margins import Margins
 from hierarchy.models import FunctionModel
 from hierarchy.planner import outline
-from hierarchy.session import Retries, Session, tariff_of
+from hierarchy.session import Retries, Session
 from hierarchy.tokens import count_tokens
 
 FACT = "The helmsman is Aarav Iyer, and nobody else."
