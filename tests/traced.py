@@ -35,7 +35,18 @@ from hierarchy.trace import Trace
 __all__ = ["RUNS", "large_trace", "trace_of"]
 
 REPORT, CHART = "annual_report.pdf", "patient_chart.md"
-_PASSAGE = re.compile(r"^<(\d+)>.*\n(.+)", re.MULTILINE)
+_PASSAGE = re.compile(r"<(\d+)> ")
+
+
+def _lines(prompt: str, word: str) -> list[tuple[int, str]]:
+    """The lines of a prompt's passages that hold a word, each with its passage's number."""
+    number, found = 0, []
+    for line in prompt.splitlines():
+        head = _PASSAGE.match(line)
+        number = int(head[1]) if head else 0 if line == "</passages>" else number
+        if number and not head and word in line:
+            found.append((number, line))
+    return found
 
 
 @lru_cache
@@ -78,12 +89,11 @@ def _staged() -> Trace:
             return _priced(json.dumps(routed), request, 0.8)
         if troubles:
             return troubles.pop(0)
-        found = _PASSAGE.findall(request.prompt)
         if request.stage == "compose":
             missing = "the amended maturity schedule"
             return _priced(json.dumps({"answer": "", "quotes": [], "missing": missing}), request, 1.9)
-        number, line = next((one for one in found if "million" in one[1]), found[0])
-        said = {"answer": line, "quotes": [{"source": int(number), "text": line}], "missing": ""}
+        number, line = _lines(request.prompt, "Fiscal 2029")[0]
+        said = {"answer": line, "quotes": [{"source": number, "text": line}], "missing": ""}
         return _priced(json.dumps(said), request, 2.4)
 
     question = "Taking events after year end into account, how much debt principal comes due in fiscal 2029?"
@@ -96,9 +106,7 @@ def _branches() -> Trace:
     """Branches read side by side by calls of their own, and an answer from what they bring back."""
 
     def reply(request: Request) -> Outcome:
-        found = _PASSAGE.findall(request.prompt)
-        owed = [one for one in found if "debt" in one[1].lower()] or found
-        quotes = [{"source": int(number), "text": line} for number, line in owed[:2]]
+        quotes = [{"source": number, "text": line} for number, line in _lines(request.prompt, "matur")[:2]]
         if request.stage == "refine":
             return _priced(json.dumps({"quotes": quotes[:1]}), request, 1.1)
         said = {"answer": quotes[0]["text"], "quotes": quotes, "missing": ""}

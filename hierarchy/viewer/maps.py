@@ -86,7 +86,7 @@ class MapView:
         if any(row.seen for row in self.rows):
             columns.append(("refined", False, lambda row: _figure(row.seen)))
         if width >= _PAGES and any(row.spent for row in self.rows):
-            columns.append(("calls’", False, lambda row: _figure(row.spent)))
+            columns.append(("spent", False, lambda row: _figure(row.spent)))
         if width >= _GRANTED or not any(row.seen for row in self.rows):
             columns.append(("of", False, lambda row: _figure(row.tokens, style=QUIET)))
         return columns

@@ -26,6 +26,8 @@ from hierarchy.viewer.text import one_line, percent, tokens, usd
 __all__ = ["Call", "calls_of", "calls_view", "compared_view", "ledger_lines", "ledger_view"]
 
 _MOST_CALLS = 10
+_MOST_REASONS = 4
+_NARROW = 66
 
 
 def ledger_view(trace: Trace) -> RenderableType:
@@ -174,37 +176,54 @@ def calls_view(trace: Trace, *, most: int = _MOST_CALLS, width: int = 80) -> Ren
         rows = [tuple(group) for _, group in groupby(calls, lambda call: (call.stage, call.model, call.outcome))]
     models = list(dict.fromkeys(call.model for call in calls if call.model))
     wide = width >= 84 and len(models) > 1
-    table = _calls_table(calls, wide=wide)
+    known = _known(calls, narrow=width < _NARROW)
+    table = _calls_table(known, wide=wide)
     for row in rows[:most]:
-        add_row(table, *_cells(row, calls, wide=wide))
+        add_row(table, *_cells(row, known, wide=wide))
     rest = [call for row in rows[most:] for call in row]
-    more = [Text(f"and {len(rest):,} more, {tokens(_billed(rest))}", style=QUIET)] if rest else []
+    more: list[RenderableType] = []
+    if rest:
+        more.append(Text(f"and {len(rest):,} more, {tokens(_billed(rest))}", style=QUIET))
+    more += [Flow(_troubles(calls))] if any(call.why for call in calls) else []
     heading = "Calls" if len(calls) > 1 else "Call"
     if models and not wide:
         heading += f" · {' · '.join(map(one_line, models[:3]))}"
     return block(heading, table, *more)
 
 
-def _calls_table(calls: Sequence[Call], *, wide: bool) -> Table:
+def _troubles(calls: Sequence[Call]) -> list[Text]:
+    """Why calls came to nothing, each reason once, with the numbers of the first calls that it befell."""
+    reasons: dict[str, list[Call]] = {}
+    for call in calls:
+        if call.why:
+            reasons.setdefault(call.why, []).append(call)
+    lines = []
+    for why, befallen in list(reasons.items())[:_MOST_REASONS]:
+        numbers = ", ".join(str(call.number) for call in befallen[:3])
+        lines.append(Text.assemble((f"{numbers}{', …' if len(befallen) > 3 else ''}: ", QUIET), why))
+    return lines
+
+
+def _calls_table(known: Sequence[str], *, wide: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=QUIET, expand=True)
     table.add_column("#", justify="right", no_wrap=True, style=QUIET)
     table.add_column("stage", no_wrap=True)
     if wide:
         table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=28)
-    for head in ("in", "out", *_known(calls)):
+    for head in ("in", "out", *known):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
     return table
 
 
-def _known(calls: Sequence[Call]) -> list[str]:
+def _known(calls: Sequence[Call], *, narrow: bool) -> list[str]:
     """Which of the columns that not every run has are worth showing."""
-    known = ["seconds"] if any(call.seconds for call in calls) else []
+    known = ["seconds"] if any(call.seconds for call in calls) and not narrow else []
     return [*known, "USD"] if any(call.usage.cost_usd for call in calls) else known
 
 
-def _cells(row: Sequence[Call], calls: Sequence[Call], *, wide: bool) -> list[str | Text]:
-    first, known = row[0], _known(calls)
+def _cells(row: Sequence[Call], known: Sequence[str], *, wide: bool) -> list[str | Text]:
+    first = row[0]
     paid = [call for call in row if call.outcome != "recalled"]
     numbers = [call.number for call in row if call.number is not None]
     number = f"{numbers[0]}–{numbers[-1]}" if len(numbers) > 1 else str(numbers[0]) if numbers else "–"
@@ -230,10 +249,9 @@ def _outcome(row: Sequence[Call]) -> Text:
         saved = sum(call.usage.total_tokens for call in row)
         line = Text.assemble(("✓", GOOD), f" {count}paid for before: {saved:,} not billed")
     elif first.troubled:
-        line = Text.assemble(("✗", FAIL), (f" {count}{first.outcome}", FAIL), f" {first.why}".rstrip())
+        line = Text.assemble(("✗", FAIL), (f" {count}{first.outcome}", FAIL))
         if first.again is not None:
-            waits = f" after {first.again:.1f} s" if first.again else ""
-            line = Text.assemble(("✗", FAIL), (f" {count}{first.outcome}", FAIL), f", again{waits}: {first.why}")
+            line.append(f", again after {first.again:.1f} s" if first.again else ", made again")
     else:
         line = Text.assemble(("▸", CARE), (f" {count}under way", CARE))
     return line

@@ -8,10 +8,11 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
-from traced import trace_of
+from traced import RUNS, trace_of
 
 from hierarchy import viewer
 from hierarchy.trace import Trace
@@ -66,6 +67,25 @@ def test_without_colours_nothing_is_lost(pytestconfig):
     assert set(re.findall(r"\x1b\[([\d;]*)m", text)) <= {"0", "1", "2", "1;2"}
     bare = "\n".join(line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", text).splitlines()) + "\n"
     assert bare == drawn(viewer.trace_view(trace_of("staged")), 80, **PLAIN)
+
+
+def test_a_dumb_terminal_gets_no_control_characters():
+    """And the same characters as a pipe."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, highlight=False, _environ={"TERM": "dumb"})
+    console.print(viewer.trace_view(trace_of("demo")))
+    written = console.file.getvalue()
+    assert "\x1b" not in written
+    assert [line.rstrip() for line in written.splitlines()] == drawn(
+        viewer.trace_view(trace_of("demo")), 80, **PLAIN
+    ).splitlines()
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_picture_is_the_same_each_time(run):
+    """So that it can be committed; and it is well-formed."""
+    picture = viewer.trace_svg(trace_of(run), width=100)
+    assert picture == viewer.trace_svg(Trace(trace_of(run).events), width=100)
+    ElementTree.fromstring(picture)
 
 
 @pytest.mark.parametrize(("lines", "width"), [(30, 80), (16, 60)])
