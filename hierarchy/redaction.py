@@ -41,6 +41,7 @@ from hierarchy.events import (
     Searched,
     Settled,
     Started,
+    Stopped,
 )
 from hierarchy.trace import Trace
 from hierarchy.tree import KINDS
@@ -91,7 +92,7 @@ def redacted(trace: Trace, *, keep_key: bool = False) -> Trace:
         files={name: f"file {number}" for number, name in enumerate(names, 1)},
         ids=node_ids(mapped[0].parents) if mapped else (),
     )
-    events = [_record(event, key) for event in trace]
+    events = [_record(event, key) for event in trace if type(event) in RULES]
     events = [_marked(event) if isinstance(event, Started) else event for event in events]
     if Noted(what=NOTE) not in events:
         events.insert(1 if started and events and isinstance(events[0], Started) else 0, Noted(what=NOTE))
@@ -369,6 +370,7 @@ RULES: Mapping[type, Mapping[str, Rule]] = {
     Read: {"node": _node, "source": _file, **_figures("start", "end", "page", "tokens", "relevance")},
     HandedBack: {"node": _node, "tokens": _figure, "why": _one_of(_REASONS)},
     Noted: {"what": _note},
+    Stopped: {"why": _words},
     Answered: {
         "text": _words,
         "citations": _CITATIONS,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import hierarchy
-from hierarchy import events, viewer
+from hierarchy import viewer
 from hierarchy.budget import Budget, Usage
 from hierarchy.document import Document
 from hierarchy.errors import Unavailable
@@ -271,5 +271,5 @@ def test_ids_of_nodes_are_those_of_the_tree(tree):
 def test_hints_are_of_types_that_the_test_can_make():
     """Else a field of a new type would go untested."""
     for kind in KINDS:
-        for hint in get_type_hints(kind, vars(events)).values():
+        for hint in get_type_hints(kind).values():
             assert get_origin(hint) in (None, tuple, Mapping, Union, type(int | None)), (kind, hint)

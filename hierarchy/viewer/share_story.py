@@ -31,6 +31,7 @@ from hierarchy.events import (
     Searched,
     Settled,
     Started,
+    Stopped,
 )
 from hierarchy.redaction import is_redacted
 from hierarchy.trace import Trace
@@ -183,6 +184,7 @@ class Story:
     def notes(self) -> tuple[str, ...]:
         """What its reader should know, each once."""
         notes = [*(self.outlined.notes if self.outlined else ()), *(noted.what for noted in self.trace.of(Noted))]
+        notes += [f"Reading was stopped: {stopped.why or 'from outside'}." for stopped in self.trace.of(Stopped)]
         return tuple(dict.fromkeys(note for note in notes if note))
 
     @cached_property
