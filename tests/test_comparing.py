@@ -299,6 +299,18 @@ def test_the_trace_tells_why_a_quote_was_not_read():
     assert unread_of(spent, read(60, 65)).reason == "out of tokens", "Half of it was read."
 
 
+def test_what_a_call_was_shown_was_not_passed_over():
+    """Refining shows a branch to a model, and keeps of it what the model picks: what is left was known."""
+    spent = Allocated(policy="gain", budget_tokens=900)
+    asked = {"call": 1, "stage": "refine", "node": "0.0.1", "input_tokens": 9, "max_output_tokens": 9, "tokens": 18}
+    why = unread_of(spent, Reserved(**asked, prompt="Some\n  words."))
+    assert (why.reason, why.stage) == ("shown", "refine")
+    assert unread_of(spent, Reserved(**asked, prompt="Others.")).reason == "out of tokens"
+    why = unread_of(spent, Reserved(**asked))
+    assert (why.reason, why.stage) == ("asked about", "refine"), "Traces of version 1 don't tell prompts."
+    assert unread_of(spent, Reserved(**{**asked, "node": "0.1"})).reason == "out of tokens"
+
+
 def test_only_the_last_allocation_says_what_was_left():
     early = Allocated(policy="gain", budget_tokens=900)
     why = unread_of(early, HandedBack(node="0", tokens=800), early, HandedBack(node="0", tokens=3))
@@ -323,6 +335,26 @@ def test_equal_requests_are_paired_in_the_order_made_and_their_bills_stand_besid
     assert (answered.first.recalled, answered.second.recalled, answered.second.total_tokens) == (False, True, 94)
     assert (alone.first.open, alone.second, alone.same_reply) == (True, None, None)
     assert (theirs.first, theirs.second.cost_usd) == (None, 0.01)
+
+
+def test_traces_without_keys_pair_calls_of_equal_size():
+    """One of version 1, or a redacted one, whose keys mean nothing outside it."""
+    one, other = trace_of(*call(1)), trace_of(*call(7, "k"))
+    (pair,) = compared(one, other).calls
+    assert (pair.key, pair.first, pair.second) == ("", pair.second, pair.first)
+    redacted = trace_of(*call(1, "request-1", stage="route"), begin=started(strategy={"redacted": True}))
+    assert len(compared(redacted, trace_of(*call(1, "request-1"))).calls) == 2
+    assert compared(redacted, redacted).identical
+
+
+def test_documents_without_a_hash_are_told_apart_by_their_measures():
+    """As redacted traces leave it out."""
+    bare = started(document_key="")
+    one, other = trace_of(begin=bare), trace_of(begin=replace(bare, document_tokens=401))
+    assert compared(one, one).same_document
+    assert not compared(one, other).same_document
+    mapped = trace_of(shape(), begin=bare), trace_of(shape(ends=(60, *shape().ends[1:-1], 61)), begin=bare)
+    assert not compared(*mapped).same_document
 
 
 def test_a_call_that_was_given_up_counts_as_what_it_was_billed():

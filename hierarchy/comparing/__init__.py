@@ -112,7 +112,7 @@ def compared(first: Trace, second: Trace) -> Comparison:
     """
     one, other = Facts(first), Facts(second)
     figures = Comparison(
-        same_document=one.document_key == other.document_key,
+        same_document=one.document == other.document,
         same_question=one.question == other.question,
         first=run_of(one),
         second=run_of(other),
@@ -129,7 +129,7 @@ def compared(first: Trace, second: Trace) -> Comparison:
         only_first=only_first,
         only_second=only_second,
         branches=branches(first.grants(), second.grants()),
-        calls=calls(first, second),
+        calls=calls(first, second, keyed=not (one.redacted or other.redacted)),
         text=words(one.text, other.text),
         citations=citations(one, other),
     )

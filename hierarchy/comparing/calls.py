@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hierarchy.events import Recalled, Released, Reserved, Settled
@@ -69,9 +69,17 @@ _Made = tuple[Reserved | Recalled, CallSide, str]
 """A call, its bill and its reply."""
 
 
-def calls(first: Trace, second: Trace) -> tuple[CallPair, ...]:
-    """The requests of both; a request made more than once is paired in the order made."""
+def calls(first: Trace, second: Trace, *, keyed: bool = True) -> tuple[CallPair, ...]:
+    """The requests of both; a request made more than once is paired in the order made.
+
+    Args:
+        first: A trace.
+        second: Another.
+        keyed: Whether equal keys are equal requests. If not, or where a trace has no keys, size decides.
+    """
     sides = _made(first), _made(second)
+    if not keyed or not all(event.key for side in sides for event, *_ in side):
+        sides = _keyless(sides[0]), _keyless(sides[1])
     waiting: dict[Any, list[int]] = defaultdict(list)
     for place, (event, *_) in enumerate(sides[1]):
         waiting[_request(event)].append(place)
@@ -84,6 +92,10 @@ def calls(first: Trace, second: Trace) -> tuple[CallPair, ...]:
     for places in waiting.values():
         found += [((place, 2 * place + 1), _pair(None, sides[1][place])) for place in places]
     return tuple(pair for _, pair in sorted(found, key=lambda one: (one[0], one[1].key)))
+
+
+def _keyless(made: list[_Made]) -> list[_Made]:
+    return [(replace(event, key=""), side, reply) for event, side, reply in made]
 
 
 def _request(event: Reserved | Recalled) -> tuple[Any, ...]:

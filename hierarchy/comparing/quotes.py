@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hierarchy.comparing.runs import Facts
 from hierarchy.comparing.shape import Shape
-from hierarchy.events import Allocated, HandedBack
+from hierarchy.events import Allocated, HandedBack, Recalled, Reserved
 
 __all__ = ["Cited", "Unread", "citations"]
 
@@ -18,8 +18,11 @@ class Unread:
     """Why a run hadn't read what the other one quotes, as far as its trace tells.
 
     Attributes:
-        reason: `cut off` (the trace ends before), `handed back`, `granted in part` (its node got tokens, which went to
-            other parts of it), `out of tokens`, `passed over` (others were thought more worth it), or `unknown`.
+        reason: `shown` (a call was shown it, and nothing came of that), `asked about` (a call was about its branch; the
+            trace doesn't tell what it was shown), `cut off` (the trace ends before), `handed back`, `granted in part`
+            (its node got tokens, which went to other parts of it), `out of tokens`, `passed over` (others were thought
+            more worth it), or `unknown`.
+        stage: Of that call; empty if there is none.
         relevance: The most that the run estimated for any of it; None if the trace doesn't say.
         tokens: What reading it would have counted.
         granted_tokens: What was granted to the smallest node granted that holds it.
@@ -30,6 +33,7 @@ class Unread:
     """
 
     reason: str
+    stage: str = ""
     relevance: float | None = None
     tokens: int = 0
     granted_tokens: int = 0
@@ -106,7 +110,8 @@ def _cited(place: _Place, quotes: tuple[Mapping[str, Any] | None, ...], runs: tu
     unread = None
     for run, quote, share in zip(runs, quotes, shares, strict=True):
         if quote is None and share is not None and share < 1:
-            unread = _unread(run, shape, leaves, place)
+            words = str((quotes[0] or quotes[1] or {}).get("quote", ""))
+            unread = _unread(run, shape, leaves, place, words)
     told = [quote for quote in quotes if quote is not None]
     pages = [quote.get("page") for quote in told]
     return Cited(
@@ -124,14 +129,17 @@ def _cited(place: _Place, quotes: tuple[Mapping[str, Any] | None, ...], runs: tu
     )
 
 
-def _unread(run: Facts, shape: Shape | None, leaves: Sequence[int], place: _Place) -> Unread:
-    """Why a run didn't read a stretch: what it estimated, granted to the nodes above, and had left."""
+def _unread(run: Facts, shape: Shape | None, leaves: Sequence[int], place: _Place, words: str) -> Unread:
+    """Why a run didn't read a stretch: what it estimated, asked, granted to the nodes above, and had left."""
     above = {shape.dotted(number): number for number in shape.path(leaves[0])} if shape and leaves else {}
     grants = [grant for grant in run.trace.grants() if grant.node in above]
     smallest = max(grants, key=lambda grant: len(grant.node), default=None)
     back = [event for event in run.trace.of(HandedBack) if event.node in above and event.node != "0"]
     tokens, left = shape.tokens(leaves) if shape else 0, _left(run)
-    if run.answered is None:
+    reason, stage = _asked(run, above, words)
+    if reason:
+        pass
+    elif run.answered is None:
         reason = "cut off"
     elif back:
         reason = "handed back"
@@ -143,6 +151,7 @@ def _unread(run: Facts, shape: Shape | None, leaves: Sequence[int], place: _Plac
         reason = "out of tokens" if left < max(1, tokens) else "passed over"
     return Unread(
         reason=reason,
+        stage=stage,
         relevance=run.relevance(leaves, *place[:3]),
         tokens=tokens,
         granted_tokens=smallest.tokens if smallest else 0,
@@ -151,6 +160,18 @@ def _unread(run: Facts, shape: Shape | None, leaves: Sequence[int], place: _Plac
         left_tokens=left,
         note="; ".join(dict.fromkeys(event.why for event in back if event.why)),
     )
+
+
+def _asked(run: Facts, above: Collection[str], words: str) -> tuple[str, str]:
+    """Whether a model was shown the words, or asked about a branch that holds them, and at which stage."""
+    sought = " ".join(words.split())
+    calls = [event for event in run.trace if isinstance(event, Reserved | Recalled)]
+    for event in calls:
+        if sought and sought in " ".join(event.prompt.split()):
+            return "shown", event.stage
+    about = (event for event in calls if not event.prompt and event.node in above and event.node != "0")
+    first = next(about, None)
+    return ("asked about", first.stage) if first else ("", "")
 
 
 def _left(run: Facts) -> int | None:

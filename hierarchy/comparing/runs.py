@@ -57,6 +57,7 @@ class Run:
         partial: Whether reading was cut short.
         answered: Whether there is an answer, an abstention included.
         complete: Whether the trace goes on to its end.
+        redacted: Whether words were taken out of the trace: what they were can't be compared.
     """
 
     question: str = ""
@@ -81,6 +82,7 @@ class Run:
     partial: bool = False
     answered: bool = False
     complete: bool = False
+    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +118,18 @@ class Facts:
         estimated = [each.relevance_permille for each in trace.of(Estimated) if each.relevance_permille]
         self.permille: tuple[int, ...] = estimated[-1] if estimated else ()
         self.shape = Shape.of(_last(trace.of(Mapped)), self.started)
-        self.document_key = self.started.document_key if self.started else ""
+        self.redacted = bool(self.started and self.started.strategy.get("redacted"))
+        self.document = self._document()
         self.question = self.started.question if self.started else ""
         self.text = self.answered.text if self.answered else ""
         self.held = held(trace.reads())
+
+    def _document(self) -> Any:
+        """What tells documents apart: their hash, or else their measures."""
+        if self.started is None or self.started.document_key:
+            return self.started and self.started.document_key
+        columns = (self.shape.mapped.starts, self.shape.mapped.ends) if self.shape else ()
+        return (self.started.document_tokens, self.started.source_names, columns)
 
     def place(self, source: str) -> tuple[int, str]:
         """Where a file stands among the document's; those it doesn't name stand behind."""
@@ -173,6 +183,7 @@ def run_of(facts: Facts) -> Run:
         partial=bool(answered and answered.partial),
         answered=answered is not None,
         complete=finished is not None,
+        redacted=facts.redacted,
     )
 
 

@@ -42,6 +42,7 @@ _CALLED = {
     "strategy.prompts": "prompts of one's own",
     "strategy.lexicons": "lexicons of one's own",
     "terms": "searched for",
+    "kind": "kind, as routed",
 }
 _UNTOLD = frozenset({"document_key"})  # A hash tells a reader nothing that "other document" doesn't.
 
@@ -85,9 +86,13 @@ def _verdict(found: Comparison, names: Names) -> RenderableType:
     elif not found.same_document:
         said = f"{names[0]} and {names[1]} read different documents: figures alone are compared."
     else:
-        alike = "the same question" if found.same_question else "different questions"
-        said = f"The same document, {alike}. {_outcome(found, names)}"
+        alike = ", the same question" if found.same_question else ", different questions"
+        unknown = found.first.redacted or found.second.redacted
+        said = f"The same document{'' if unknown else alike}. {_outcome(found, names)}".strip()
     cut = [name for run, name in ((found.first, names[0]), (found.second, names[1])) if not run.complete]
+    redacted = [name for run, name in ((found.first, names[0]), (found.second, names[1])) if run.redacted]
+    if redacted:
+        said += f" {' and '.join(redacted)} {'is' if len(redacted) == 1 else 'are'} redacted: words aren't compared."
     if cut:
         said += f" The trace of {' and '.join(cut)} is cut off: it is compared up to there."
     question = one_line(found.first.question) if found.same_question else "Two runs"
@@ -104,6 +109,8 @@ def _told_of(run: Run, name: str) -> Text:
 
 
 def _outcome(found: Comparison, names: Names) -> str:
+    if found.first.redacted or found.second.redacted:
+        return ""
     if found.same_answer:
         return "The answers are the same."
     same_text = found.first.answered and found.second.answered and all(one.which == "both" for one in found.text)
@@ -118,8 +125,15 @@ def _outcome(found: Comparison, names: Names) -> str:
 
 
 def _settings(found: Comparison, names: Names) -> RenderableType | None:
-    told = [one for one in found.settings if one.what not in _UNTOLD]
-    return block("Settings that differ", _differing(told, names)) if told else None
+    told = {one.what: (one.first, one.second) for one in found.settings if one.what not in _UNTOLD}
+    for what, pair in list(told.items()):
+        start, _, last = what.rpartition(".")
+        said = {"name": "model", "identity": f"{start}.name"}.get(last, "")  # Where that was said already.
+        again = start == "models.help" and told.get(f"models.answer.{last}") == pair
+        if start.startswith("models") and (again or told.get(said) == pair or (last == "identity" and said in told)):
+            del told[what]
+    rows = [one for one in found.settings if one.what in told]
+    return block("Settings that differ", _differing(rows, names)) if rows else None
 
 
 def _course(found: Comparison, names: Names) -> RenderableType | None:
@@ -143,9 +157,18 @@ def _differing(differences: Sequence[Difference], names: Names) -> RenderableTyp
             mine, theirs = list(first or ()), list(second or ())
             first = [each for each in mine if each not in theirs] or (["nothing else"] if mine else None)
             second = [each for each in theirs if each not in mine] or (["nothing else"] if theirs else None)
-        what = _CALLED.get(one.what) or one_line(one.what).replace("_", " ").replace(".", " ")
-        add_row(table, what, _value(first), _value(second))
+        add_row(table, _called(one.what), _value(first), _value(second))
     return table
+
+
+def _called(what: str) -> str:
+    """A setting in words."""
+    if what in _CALLED:
+        return _CALLED[what]
+    for start, end in (("models.answer.", ""), ("models.help.", " of helper")):
+        if what.startswith(start):
+            return f"model's {one_line(what.removeprefix(start)).replace('_', ' ')}{end}"
+    return one_line(what).replace("_", " ").replace(".", " ")
 
 
 def _value(value: Any) -> Text:
@@ -338,7 +361,7 @@ def _ended(side: CallSide) -> str:
 
 
 def _answers(found: Comparison, names: Names) -> RenderableType | None:
-    if found.same_answer:
+    if found.same_answer or found.first.redacted or found.second.redacted:
         return None
     lines: list[RenderableType] = []
     changed = [piece for piece in found.text if piece.which != "both"]
@@ -407,28 +430,34 @@ def _cause(one: Cited, names: Names) -> str:
     if one.unread is None:
         return f"{other} had read it, and doesn't quote it."
     lead = f"{other} hadn't read it" if share == 0 else f"{other} had read {percent(share)} of it"
+    if one.unread.reason == "shown":
+        lead = f"{other} didn't answer from it"
     return f"{lead}: {_why(one.unread)}."
 
 
 def _why(unread: Unread) -> str:
-    """In words, with "it" for the run."""
-    parts = [] if unread.relevance is None else [f"it gave it relevance {_estimate(unread.relevance)}"]
+    """In a few words each: how relevant it looked, and what became of it."""
     left = tokens(unread.left_tokens) if unread.left_tokens else "no tokens"
-    if unread.reason == "cut off":
-        parts.append("its trace ends before an answer")
+    stage = f"{one_line(unread.stage)} call"
+    if unread.reason == "shown":
+        told = f"a {stage} was shown it, and kept other things"
+    elif unread.reason == "asked about":
+        told = f"a {stage} was about its branch, and kept other things"
+    elif unread.reason == "cut off":
+        told = "the trace ends before an answer"
     elif unread.reason == "handed back":
         why = f" ({one_line(unread.note)})" if unread.note else ""
-        parts.append(f"{tokens(unread.handed_back_tokens)} of its branch went back{why}")
+        told = f"{tokens(unread.handed_back_tokens)} of its branch went back{why}"
     elif unread.reason == "granted in part":
         whole = f" of the {unread.node_tokens:,}" if unread.node_tokens else ""
-        parts.append(f"{unread.granted_tokens:,}{whole} tokens of its branch were granted, for other parts")
+        told = f"{unread.granted_tokens:,}{whole} tokens of its branch were granted, for other parts"
     elif unread.reason == "out of tokens":
-        parts.append(f"it had {left} left" + (f" for its {unread.tokens:,}" if unread.tokens else ""))
+        told = f"{left} left" + (f" for its {unread.tokens:,}" if unread.tokens else "")
     elif unread.reason == "passed over":
-        parts.append(f"it passed it over with {left} left")
+        told = f"passed over with {left} left"
     else:
-        parts.append("its trace doesn't say why")
-    return " and ".join(parts)
+        told = "the trace doesn't say why"
+    return told if unread.relevance is None else f"relevance {_estimate(unread.relevance)}, {told}"
 
 
 # -- how it is drawn ---------------------------------------------------------------------------------------------------

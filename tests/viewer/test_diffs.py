@@ -111,7 +111,7 @@ def test_it_says_what_differs_and_what_that_did():
         "= 20 tokens by both - 40 tokens by A alone + 48 tokens by B alone",
         "Sales were [-92.0-]{+84.3+} in 2025.",
         "- “Cash flows” 10-K.pdf · page 3 B had read it, and doesn't quote it.",
-        "+ “Segments” 10-K.pdf · page 3 A hadn't read it: it passed it over with 7 tokens left.",
+        "+ “Segments” 10-K.pdf · page 3 A hadn't read it: passed over with 7 tokens left.",
         "- compose 2,050 – a/b",
     ):
         assert said in shown
@@ -137,8 +137,21 @@ def test_of_different_documents_it_shows_figures_and_says_why():
 def test_a_run_that_was_cut_off_is_marked():
     shown = flat(drawn(compared(a_run(end=False), OTHER)))
     assert "A has no answer. The trace of A is cut off" in shown
-    assert "its trace ends before an answer" in shown
+    assert "the trace ends before an answer" in shown
     assert "Answers {+Sales were 84.3 in 2025.+}" in shown
+
+
+def test_of_redacted_runs_no_words_are_compared():
+    """Both say "(redacted)", which makes them no more alike."""
+    strategy = {"redacted": True}
+    runs = (
+        [replace(one, strategy=strategy) if isinstance(one, Started) else one for one in run] for run in (ONE, OTHER)
+    )
+    hidden = [Trace(tuple(events)) for events in runs]
+    shown = flat(drawn(compared(*hidden)))
+    assert "The same document. A and B are redacted: words aren't compared." in shown
+    assert "Answers" not in shown
+    assert "calls of equal size count as the same" in shown
 
 
 def test_abstaining_is_told_from_answering():
