@@ -92,7 +92,7 @@ def _staged() -> Trace:
         if request.stage == "compose":
             missing = "the amended maturity schedule"
             return _priced(json.dumps({"answer": "", "quotes": [], "missing": missing}), request, 1.9)
-        number, line = _lines(request.prompt, "Fiscal 2029")[0]
+        number, line = _lines(request.prompt, "amended in October")[0]
         said = {"answer": line, "quotes": [{"source": number, "text": line}], "missing": ""}
         return _priced(json.dumps(said), request, 2.4)
 
