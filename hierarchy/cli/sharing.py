@@ -60,15 +60,15 @@ def share(
         if path is not None:
             write(path, text(), source=file)
     if otel_endpoint is not None:
-        _send(trace, otel_endpoint, content=content)
+        _send(trace, otel_endpoint, content=content, ended_at=file.stat().st_mtime)
 
 
-def _send(trace: Trace, endpoint: str, *, content: bool) -> None:
+def _send(trace: Trace, endpoint: str, *, content: bool, ended_at: float) -> None:
     from hierarchy.telemetry import export
 
     if not (endpoint or os.environ.get(_ENDPOINT) or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")):
         raise InputError("There is nobody to send the trace to.", f"Give a URL after --otel, or set {_ENDPOINT}.")
-    sent = export(trace, endpoint=endpoint or None, content=content)
+    sent = export(trace, endpoint=endpoint or None, content=content, ended_at=ended_at)
     console.show_note(f"{sent:,} spans sent.")
 
 

@@ -143,7 +143,7 @@ def diff(first: Path, second: Path, as_json: bool) -> int:
     if as_json:
         console.show_json(comparison.to_dict())
     else:
-        console.show(diff_view(comparison))
+        console.show(diff_view(comparison, names=(first.stem, second.stem)))
     return Exit.DONE
 
 

@@ -30,7 +30,7 @@ def verdict_view(verdict: Mapping[str, Any]) -> RenderableType:
     for check in verdict["checks"]:
         word, style = _WORDS[check["holds"]]
         add_row(table, Text(word, style=style), one_line(check["name"]), one_line(check["detail"]))
-    return block(_sentence(verdict), table, style=None if verdict["holds"] else "bold red")
+    return block(_sentence(verdict), table, style="bold" if verdict["holds"] else "bold red")
 
 
 def _sentence(verdict: Mapping[str, Any]) -> str:
