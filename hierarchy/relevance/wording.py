@@ -18,21 +18,16 @@ __all__ = ["WORDS", "meaning", "shown"]
 _SHARE, _FLAG, _RANK, _LENGTH, _COUNT, _PLAIN, _GRAIN = range(7)
 
 WORDS: Mapping[str, tuple[str, int]] = {
-    "own": ("match of its own words, relative to the best passage of its size", _SHARE),
-    "own_part": ("match of its own words, relative to the best possible", _SHARE),
-    "own_rank": ("rank of its match among passages of its size", _RANK),
-    "own_share": ("how much of the question it holds, rare words counting more", _SHARE),
+    "own": ("its match, relative to the best passage of its size", _SHARE),
+    "own_part": ("its match, relative to the best possible", _SHARE),
+    "own_rank": ("its rank among passages of its size", _RANK),
+    "own_share": ("how much of the question it holds", _SHARE),
     "names": ("the question's names that it holds", _SHARE),
     "years": ("the question's years that it holds", _SHARE),
     "speaker": ("how much of it is spoken by somebody whom the question names", _SHARE),
     "feedback": ("match for words that the best passages share", _SHARE),
-    **{
-        f"bm25_{grain}": (
-            f"match of the passage of {grain:,} tokens around it" if grain else "its best sentence",
-            _SHARE,
-        )
-        for grain in GRAINS
-    },
+    "bm25_0": ("match of its best sentence", _SHARE),
+    **{f"bm25_{size}": (f"match of the passage of {size:,} tokens around it", _SHARE) for size in GRAINS if size},
     "share_512": ("how much of the question the 512 tokens around it hold", _SHARE),
     "names_512": ("the question's names in the 512 tokens around it", _SHARE),
     "pairs": ("neighbouring words of the question that stand together near it", _SHARE),
@@ -45,8 +40,8 @@ WORDS: Mapping[str, tuple[str, int]] = {
     "page_share": ("how much of the question its page holds", _SHARE),
     "page_years": ("the question's years on its page", _SHARE),
     "section": ("match of its section's text", _SHARE),
-    "titles": ("match of the titles that it stands under", _SHARE),
-    "titles_share": ("how much of the question these titles hold", _SHARE),
+    "titles": ("match of the titles above it", _SHARE),
+    "titles_share": ("how much of the question the titles above it hold", _SHARE),
     "page_titles": ("match of all titles on its page", _SHARE),
     "page_lead": ("match of the first lines of its page", _SHARE),
     "page_pairs": ("neighbouring words of the question in titles and first lines of its page", _SHARE),
@@ -54,21 +49,21 @@ WORDS: Mapping[str, tuple[str, int]] = {
     "file_rank": ("rank of its file's match", _RANK),
     "file_share": ("how much of the question its file holds", _SHARE),
     "file_title": ("match of its file's name and first words", _SHARE),
-    "file_title_share": ("how much of the question these hold", _SHARE),
-    "lexicon": ("match for words that the lexicons add", _SHARE),
-    "lexicon_page": ("match of its page for words that the lexicons add", _SHARE),
-    "lexicon_512": ("match for these words of the 512 tokens around it", _SHARE),
+    "file_title_share": ("how much of the question its file's name and first words hold", _SHARE),
+    "lexicon": ("match for the lexicons' words", _SHARE),
+    "lexicon_page": ("match of its page for the lexicons' words", _SHARE),
+    "lexicon_512": ("match for the lexicons' words of the 512 tokens around it", _SHARE),
     "places": ("its page bears a title where the lexicons say to look", _SHARE),
     "asked": ("match for the question's own words alone", _SHARE),
-    "asked_512": ("match for these alone of the 512 tokens around it", _SHARE),
+    "asked_512": ("match for the question's own words of the 512 tokens around it", _SHARE),
     "routed": ("match for the words that the routing named", _SHARE),
     "routed_share": ("how much of the routing's words it holds", _SHARE),
     "routed_512": ("match for the routing's words of the 512 tokens around it", _SHARE),
     "routed_page": ("match of its page for the routing's words", _SHARE),
     "routed_titles": ("match of the titles above it for the routing's words", _SHARE),
-    "routed_pairs": ("neighbouring words of the routing's phrases, in it", _SHARE),
-    "routed_pairs_128": ("the same in the 128 tokens around it", _SHARE),
-    "routed_pairs_512": ("the same in the 512 tokens around it", _SHARE),
+    "routed_pairs": ("neighbouring words of the routing that stand together in it", _SHARE),
+    "routed_pairs_128": ("neighbouring words of the routing, together in the 128 tokens around it", _SHARE),
+    "routed_pairs_512": ("neighbouring words of the routing, together in the 512 tokens around it", _SHARE),
     "phrases": ("the routing's phrases that it holds", _SHARE),
     "phrases_512": ("the routing's phrases in the 512 tokens around it", _SHARE),
     "need": ("a title of its page names what is needed", _SHARE),
@@ -114,7 +109,7 @@ def meaning(feature: str) -> str:
 
     Example:
         >>> meaning("titles"), meaning("bm25_256")
-        ('match of the titles that it stands under', 'match of the passage of 256 tokens around it')
+        ('match of the titles above it', 'match of the passage of 256 tokens around it')
     """
     return WORDS[feature][0] if feature in WORDS else feature
 

@@ -33,21 +33,29 @@ from hierarchy.viewer.text import one_line
 __all__ = ["TraceApp"]
 
 HELP = """\
- Walking            up down, page up, page down, home, end
-                    enter or space opens and closes a part, p goes to the part above
-                    a click selects, a second one opens and closes
- Time               left right: one event back or on; [ ] to where something new begins
-                    < > to the beginning, to the end; a click on the track goes there
- Pages              1 part  2 why  3 calls  4 events  5 answer; tab moves on
- Search             / title or text, or a part's id; n N next and previous; escape ends it
- Other              t light or dark   ? this page   q quits
+Walk    ↑ ↓, page up, page down, home, end
+        enter, space: open or close a part
+        p: the part above
+        a click selects, another opens or closes
+Time    ← →: an event back or on
+        [ ]: to where something new begins
+        < >: to the beginning, to the end
+        or click the track
+Pages   1 part, 2 why, 3 calls, 4 events, 5 answer
+        tab: to the next list or text
+        enter on an event or call: to its part
+Search  /: words of a title or text, or a part's id
+        n N: next, previous; escape: end it
+Other   t: light or dark; ?: this page; q: quit
 
- Signs              ● read verbatim   ◐ read in part   ◎ refined: a call read it and told
-                    ◌ granted, not read   ○ seen coarsely   · unread
-                    ▁▂▃▄▅▆▇█ relevance, and the same as a figure from .00 to 1.00
-                    ⟦read⟧ ❝quoted❞ in a part's text
- Figures            tokens granted, read verbatim, and of the whole part
- Ledger             spent by stage █▓▒, held for calls under way ░, free ─; never beyond the cap
+Signs   ● read verbatim      ◐ read in part
+        ◎ refined: a call read it and told of it
+        ◌ granted, not read  ○ seen coarsely
+        · unread
+        ▁▂▃▄▅▆▇█ relevance, as a figure .00 to 1.00
+        ⟦what was read⟧ and ❝what is quoted❞
+Columns tokens granted, read verbatim, and in all
+Ledger  █▓▒ spent by stage, ░ held, ─ free
 """
 
 
@@ -57,8 +65,8 @@ class Help(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "dismiss", show=False)]
     DEFAULT_CSS = """
     Help { align: center middle; }
-    Help > VerticalScroll { width: 90; max-width: 100%; height: auto; max-height: 100%; border: round $primary;
-        background: $surface; padding: 0 1; }
+    Help > VerticalScroll { width: 60; max-width: 100%; height: auto; max-height: 100%; scrollbar-size-vertical: 1;
+        border: round $primary; background: $surface; padding: 0 1; }
     Help Static { width: auto; }
     """
 
@@ -93,20 +101,22 @@ class Calls(Lines):
 
 
 class Events(Lines):
-    """All events; the cursor stands on the last that happened."""
+    """All events, and a line before the first; the cursor stands on the last that happened."""
 
     def __init__(self, timeline: Timeline, *, id: str | None = None) -> None:  # noqa: A002 - as all widgets have it
         super().__init__(id=id)
         self.timeline = timeline
 
     def count(self) -> int:
-        """How many there are."""
-        return len(self.timeline)
+        """One more than there are: the line's number is that of the moment."""
+        return len(self.timeline) + 1
 
     def line(self, index: int, width: int) -> Text:
         """One event."""
-        event = self.timeline.trace.events[index]
-        line = Text(f"{index + 1:>4} ", style=QUIET)
+        if not index:
+            return Text("   0 before the first event", style=QUIET)
+        event = self.timeline.trace.events[index - 1]
+        line = Text(f"{index:>4} ")
         line.append(f"{type(event).__name__:<10} ", style="cyan" if index <= self.cursor else QUIET)
         line.append(headline(event), style="" if index <= self.cursor else QUIET)
         line.truncate(width, overflow="ellipsis")
@@ -143,6 +153,9 @@ class TraceApp(App[None]):
     ContentSwitcher { height: 1fr; }
     TabPane { padding: 0; height: 1fr; }
     Pane, Events { height: 1fr; }
+    Tab.-active { text-style: bold underline; }
+    .-narrow Tabs { height: 1; }
+    .-narrow Underline { display: none; }
     #search { height: 1; border: none; padding: 0 1; display: none; }
     #search.-asked { display: block; }
     """
@@ -154,6 +167,8 @@ class TraceApp(App[None]):
         Binding("less_than_sign", "step(-1000000000)", show=False),
         Binding("greater_than_sign", "step(1000000000)", show=False),
         Binding("slash", "search", "search"),
+        Binding("question_mark", "help", "help"),
+        Binding("q", "quit", "quit"),
         Binding("n", "next(1)", show=False),
         Binding("N", "next(-1)", show=False),
         Binding("1", "page('node')", show=False),
@@ -163,8 +178,6 @@ class TraceApp(App[None]):
         Binding("5", "page('answer')", "answer"),
         Binding("t", "theme", "light/dark"),
         Binding("escape", "leave", show=False),
-        Binding("question_mark", "help", "help"),
-        Binding("q", "quit", "quit"),
     ]
 
     def __init__(self, trace: Trace, tree: SummaryTree | None = None) -> None:
@@ -224,7 +237,7 @@ class TraceApp(App[None]):
         self.outline.show(self.moment)
         self.query_one(Calls).show(self.moment)
         events = self.query_one(Events)
-        events.cursor = self.moment.count - 1
+        events.cursor = self.moment.count
         events.refresh()
         self.show_node()
         self.show_call()
@@ -255,7 +268,8 @@ class TraceApp(App[None]):
             shown.update(Text("Working it out …", style=QUIET))
             self.run_worker(lambda: (key, Explainer(tree, question)), name="explain", thread=True, exclusive=True)
             return
-        shown.update(why_page(self.moment, self._explainers[key].explain(number)))
+        width = max(30, self.query_one("#right").size.width - 3)
+        shown.update(why_page(self.moment, self._explainers[key].explain(number), width))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """What was worked out aside is there."""
@@ -281,14 +295,14 @@ class TraceApp(App[None]):
             self.show_node()
         elif isinstance(event.lines, Calls):
             self.show_call()
-        elif event.index + 1 != self.moment.count:
-            self.show_moment(event.index + 1)
+        elif event.index != self.moment.count:
+            self.show_moment(event.index)
 
     def on_lines_chosen(self, event: Lines.Chosen) -> None:
         """Of an event or a call: go to the node that it is about."""
         dotted = ""
-        if isinstance(event.lines, Events):
-            happened = self.timeline.trace.events[event.index]
+        if isinstance(event.lines, Events) and event.index:
+            happened = self.timeline.trace.events[event.index - 1]
             dotted = happened.node if isinstance(happened, Read | Reserved) else ""
         elif isinstance(event.lines, Calls) and event.index < len(self.moment.calls):
             dotted = self.moment.calls[event.index].node

@@ -7,7 +7,7 @@ events speak of are, each stretch that was read being a part of its node. Knows 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -24,6 +24,8 @@ from hierarchy.viewer.treemap import Shape
 
 __all__ = ["Atlas", "Stretch", "atlas_of"]
 
+Path = tuple[int, ...]
+
 _MOST_FOUND = 10_000
 _DOTTED = re.compile(r"0(?:\.\d{1,9})*")
 
@@ -34,6 +36,13 @@ class Stretch(NamedTuple):
     file: int
     start: int
     end: int
+
+
+class _Placed(NamedTuple):
+    """A stretch that was read, and where it stands."""
+
+    place: Stretch
+    read: Read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +80,18 @@ class Atlas:
             number = parent
         return ".".join(map(str, [0, *reversed(steps)]))
 
+    def kind(self, number: int) -> str:
+        """What a node is, on one line."""
+        return one_line(self.shape.kind(number))
+
     def title(self, number: int) -> str:
         """What a reader would call a node, on one line."""
         if self.tree is not None:
-            return title(self.tree.title(number)) or self.shape.kind(number)
+            return title(self.tree.title(number)) or self.kind(number)
         if number == 0 and 0 not in self.shape.titles and self.known.get("0"):
             return title(self.known["0"])
         told = self.known.get(self.dotted(number)) if number not in self.shape.titles and self.known else None
-        return title(told or self.shape.title(number)) or self.shape.kind(number)
+        return title(told or self.shape.title(number)) or self.kind(number)
 
     def above(self, number: int) -> tuple[int, ...]:
         """The nodes above one, the root first."""
@@ -210,24 +223,25 @@ def _sketched(trace: Trace, names: tuple[str, ...], note: str) -> Atlas:
     """The nodes that events speak of, those above them, and the stretches read, as leaves of their nodes."""
     told = dict(_told(trace))
     paths = {(0,): ("", 0)} | {path[:length]: ("", 0) for path in told for length in range(1, len(path))} | told
-    reads: dict[tuple[int, ...], list[Read]] = {}
+    reads: dict[Path, list[_Placed]] = {}
     for read in trace.of(Read):
-        reads.setdefault(_path(read.node) or (0,), []).append(read)
+        place = Stretch(names.index(read.source) if read.source in names else 0, read.start, read.end)
+        reads.setdefault(_path(read.node) or (0,), []).append(_Placed(place, read))
     rows: list[tuple[int, int, int, int, int, int, int]] = []  # parent, kind, tokens, file, start, end, page
-    ids, titles, numbers = list[str](), dict[int, str](), dict[tuple[int, ...], int]()
+    ids, titles, numbers = list[str](), dict[int, str](), dict[Path, int]()
     at = Stretch(0, 0, 0)
-    for path in sorted(paths):
+    for path, one in _in_order(paths, reads):
+        if one is not None:
+            at = one.place
+            ids.append("")
+            rows.append((numbers[path], 1, one.read.tokens, *at, one.read.page or 0))
+            continue
         words, tokens = paths[path]
         numbers[path] = len(rows)
         ids.append(".".join(map(str, path)))
         if words:
             titles[len(rows)] = words
-        parent = numbers[path[:-1]] if len(path) > 1 else -1
-        rows.append((parent, 0, tokens, at.file, at.end, at.end, 0))
-        for read in sorted(reads.get(path, ()), key=lambda one: one.start):
-            at = Stretch(names.index(read.source) if read.source in names else 0, read.start, read.end)
-            ids.append("")
-            rows.append((numbers[path], 1, read.tokens, at.file, read.start, read.end, read.page or 0))
+        rows.append((numbers[path[:-1]] if len(path) > 1 else -1, 0, tokens, at.file, at.end, at.end, 0))
     table = np.array([[max(-1, min(value, 1 << 40)) for value in row] for row in rows], dtype=np.int64).T
     shape = _Sketch(
         parents=table[0],
@@ -249,7 +263,34 @@ def _sketched(trace: Trace, names: tuple[str, ...], note: str) -> Atlas:
     )
 
 
-def _told(trace: Trace) -> Iterable[tuple[tuple[int, ...], tuple[str, int]]]:
+def _in_order(paths: Iterable[Path], reads: Mapping[Path, Sequence[_Placed]]) -> Iterable[tuple[Path, _Placed | None]]:
+    """Every node, each before what is below it, and every stretch read of it among its parts, as the text has them.
+
+    Where a part stands is known from what was read of it; one of which nothing was stays behind those before it.
+    """
+    below: dict[Path, list[Path]] = {}
+    first: dict[Path, Stretch] = {}
+    for path in sorted(paths, reverse=True):
+        places = [one.place for one in reads.get(path, ())]
+        places += [first[each] for each in below.get(path, ()) if each in first]
+        if places:
+            first[path] = min(places)
+        below.setdefault(path[:-1], []).append(path)
+    pending: list[tuple[Path, _Placed | None]] = [((0,), None)]
+    while pending:
+        path, read = pending.pop()
+        yield path, read
+        if read is not None:
+            continue
+        own, items = sorted(reads.get(path, ()), key=lambda one: one.place), list[tuple[Path, _Placed | None]]()
+        for child in reversed(below.get(path, ())):
+            while own and child in first and own[0].place < first[child]:
+                items.append((path, own.pop(0)))
+            items.append((child, None))
+        pending += reversed([*items, *((path, one) for one in own)])
+
+
+def _told(trace: Trace) -> Iterable[tuple[Path, tuple[str, int]]]:
     """Every node that an event speaks of: its path, title and tokens, as far as they are told."""
     for event in trace:
         told: list[tuple[str, str, int]] = []
@@ -268,7 +309,7 @@ def _told(trace: Trace) -> Iterable[tuple[tuple[int, ...], tuple[str, int]]]:
                 yield path, (words, tokens)
 
 
-def _path(dotted: str) -> tuple[int, ...]:
+def _path(dotted: str) -> Path:
     return tuple(map(int, dotted.split("."))) if len(dotted) < 1_000 and _DOTTED.fullmatch(dotted) else ()
 
 

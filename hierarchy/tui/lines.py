@@ -97,14 +97,15 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         base = self.rich_style
         if not 0 <= index < self.count():
             return Strip.blank(width, base)
-        if index == self.cursor:
+        here = index == self.cursor
+        if here:
             name = "lines--cursor" if self.has_focus else "lines--blurred"
             base += self.get_component_rich_style(name, partial=True)
-        text = self.line(index, width)
-        segments = [
-            Segment(part.text, base + (part.style or Style.null()), part.control)
-            for part in text.render(self.app.console, end="")
-        ]
+        segments = []
+        for part in self.line(index, width).render(self.app.console, end=""):
+            style = part.style or Style.null()
+            # Colours that can be read on the ground can't on the cursor's.
+            segments.append(Segment(part.text, base + (style.without_color if here else style)))
         return Strip(segments).adjust_cell_length(width, base)
 
     # -- moving ------------------------------------------------------------------------------------------------

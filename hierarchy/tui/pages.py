@@ -8,6 +8,7 @@ style: ⟦read⟧ and ❝quoted❞.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 from rich.text import Text
 
@@ -69,7 +70,7 @@ def _facts(page: Text, facts: Iterable[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in known), default=0)
     for name, value in known:
         page.append(f"{name.ljust(width)}  ", style=QUIET)
-        page.append(f"{value}\n")
+        page.append(f"{plain(value)}\n")
 
 
 # -- a node ------------------------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def node_page(moment: Moment, number: int, words: str = "") -> Text:
     _facts(
         page,
         (
-            ("node", f"{atlas.dotted(number) or '–'} · {shape.kind(number)}"),
+            ("node", f"{atlas.dotted(number) or '–'} · {atlas.kind(number)}"),
             ("where", atlas.place(number)),
             ("state", f"{sign} {state}"),
             ("relevance", "not known" if relevance is None else f"{gauge(relevance)} {probability(relevance)}"),
@@ -222,7 +223,7 @@ def _overlap(one: Stretch, other: Stretch) -> Stretch | None:
 # -- why ---------------------------------------------------------------------------------------------------------------
 
 
-def why_page(moment: Moment, found: Explanation, most: int = 24) -> Text:
+def why_page(moment: Moment, found: Explanation, width: int = 80, most: int = 24) -> Text:
     """Why a node got its relevance: where that comes from, and what each feature of the passage added."""
     atlas = moment.atlas
     page = _titled(atlas.title(found.node))
@@ -248,26 +249,27 @@ def why_page(moment: Moment, found: Explanation, most: int = 24) -> Text:
         ),
     )
     if found.contributions:
-        _contributions(page, found, most)
+        _contributions(page, found, width, most)
     if found.parts:
         _heading(page, "The fixed formula adds up")
-        _bars(page, [(name, "", amount) for name, amount in found.parts])
+        _bars(page, [(name, "", amount) for name, amount in found.parts], width)
     return page
 
 
-def _contributions(page: Text, found: Explanation, most: int) -> None:
-    _heading(page, "What the features add, against this document's other passages")
+def _contributions(page: Text, found: Explanation, width: int, most: int) -> None:
+    _heading(page, "Its features, against the other passages'")
     telling = [one for one in found.contributions if abs(one.amount) >= 0.005]
     rows = [(one.meaning, one.shown, one.amount) for one in telling[:most]]
     rest = found.score - found.bias - sum(amount for *_, amount in rows)
     rows.append((f"{len(found.contributions) - len(rows)} others together", "", rest))
-    _bars(page, rows)
+    _bars(page, rows, width)
     page.append(f"{found.bias:+6.2f} all passages share\n{found.score:+6.2f} in all: log odds, before calibration\n")
 
 
-def _bars(page: Text, rows: Sequence[tuple[str, str, float]]) -> None:
+def _bars(page: Text, rows: Sequence[tuple[str, str, float]], width: int) -> None:
     largest = max((abs(amount) for *_, amount in rows), default=0.0) or 1.0
     valued = max((len(value) for _, value, _ in rows), default=0)
+    lead = 8 + _BAR // 2 + (valued + 2 if valued else 0)
     for name, value, amount in rows:
         cells = round(_BAR / 2 * abs(amount) / largest)
         page.append(f"{amount:+6.2f} ")
@@ -275,7 +277,8 @@ def _bars(page: Text, rows: Sequence[tuple[str, str, float]]) -> None:
         page.append(" " * (_BAR // 2 + 1 - cells))
         if valued:
             page.append(f"{value:>{valued}}  ", style=QUIET)
-        page.append(f"{name}\n")
+        said = wrap(name, max(16, width - lead)) or [""]
+        page.append(f"\n{' ' * lead}".join(said) + "\n")
 
 
 def why_unknown_page(moment: Moment, number: int) -> Text:
@@ -400,9 +403,8 @@ def answer_page(moment: Moment, *, complete: bool) -> Text:
         ),
     )
     for number, one in enumerate(answer["citations"], 1):
-        where = " · ".join(
-            filter(None, (one_line(str(one.get("source", ""))), f"page {one['page']}" if one.get("page") else ""))
-        )
+        paged = f" · page {one['page']}" if one.get("page") else ""
+        where = one_line(f"{one.get('source', '')}{paged}")
         page.append(f"\n[{number}] ❝{plain(str(one.get('quote', '')))}❞\n", style="bold")
         page.append(f"    {where}{'' if one.get('verified') else ' · not verified'}\n", style=QUIET)
     return page

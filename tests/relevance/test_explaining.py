@@ -38,6 +38,13 @@ def report():
     return outline(load(Path(hierarchy.__file__).parent / "samples" / "annual_report.pdf"))
 
 
+@pytest.fixture(scope="module")
+def explained(report):
+    """All of its nodes, explained."""
+    explainer = Explainer(report, "What was capital expenditure?")
+    return report, explainer, [explainer.explain(number) for number in range(len(report))]
+
+
 def alien():
     """Weights to which no document is known: the fixed formula is left to decide."""
     forest = shipped_forest()
@@ -134,10 +141,9 @@ def _bare(tree):
 
 
 class TestSource:
-    def test_a_passage_is_explained_by_itself(self, report):
+    def test_a_passage_is_explained_by_itself(self, explained):
         """Its relevance is what the weights say of it."""
-        explainer = Explainer(report, "What was capital expenditure?")
-        found = [explainer.explain(number) for number in range(len(report))]
+        _, _, found = explained
         judged = [one for one in found if one.basis == "passage" and one.formula is None]
         assert judged
         for one in judged:
@@ -145,10 +151,9 @@ class TestSource:
             assert one.path == (one.node,)
             assert one.learned * (1 - one.strangeness) == pytest.approx(one.relevance, abs=1e-12)
 
-    def test_a_node_above_has_it_from_one_below(self, report):
+    def test_a_node_above_has_it_from_one_below(self, explained):
         """From its most relevant child, and so on down."""
-        explainer = Explainer(report, "What was capital expenditure?")
-        found = [explainer.explain(number) for number in range(len(report))]
+        report, explainer, found = explained
         above = [one for one in found if one.basis == "below"]
         assert above
         for one in above:
@@ -157,19 +162,19 @@ class TestSource:
             assert explainer.node[child] == one.relevance
             assert one.relevance == max(explainer.node[list(report.children(one.node))])
 
-    def test_a_large_node_says_how_many_passages_make_it(self, report):
-        explainer = Explainer(report, "What was capital expenditure?")
-        several = [one for one in map(explainer.explain, range(len(report))) if one.basis == "several"]
+    def test_a_large_node_says_how_many_passages_make_it(self, explained):
+        _, explainer, found = explained
+        several = [one for one in found if one.basis == "several"]
         assert several
         for one in several:
             assert one.passages > 1
             assert f"{one.passages:,} passages" in one.why
             assert one.relevance > explainer.node[one.path[1]]
 
-    def test_a_sentence_has_a_share_of_the_passage_around_it(self, report):
+    def test_a_sentence_has_a_share_of_the_passage_around_it(self, explained):
         """That times what the weights say of the passage is its relevance."""
-        explainer = Explainer(report, "What was capital expenditure?")
-        within = [one for one in map(explainer.explain, range(len(report))) if one.basis == "within"]
+        report, _, found = explained
+        within = [one for one in found if one.basis == "within"]
         assert within
         for one in within:
             assert one.learned * (1 - one.strangeness) * one.share == pytest.approx(one.relevance, abs=1e-12)
