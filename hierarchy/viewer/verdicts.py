@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from hierarchy.viewer.answers import add_row, block
-from hierarchy.viewer.palette import FAIL
 from hierarchy.viewer.text import one_line, tokens
 
 __all__ = ["new_calls_view", "verdict_view"]
