@@ -32,13 +32,15 @@ _SIGNS = {
     "verbatim": ("●", "verbatim"),
     "part": ("◐", "in part"),
     "refined": ("◎", "refined"),
+    "granted": ("◌", "granted"),
     "coarse": ("○", "coarse"),
     "unread": ("·", "unread"),
 }
 _MEANINGS = (
     ("verbatim", "all of it was shown to the model that answered, word for word"),
     ("part", "some of it was, word for word"),
-    ("refined", "a helping model was shown it and kept nothing, or what it kept was left out"),
+    ("refined", "a helping model read it, so many tokens, and passed on little or nothing word for word"),
+    ("granted", "it might have been read, and wasn't by the trace's end"),
     ("coarse", "seen as a summary only"),
     ("unread", "not seen"),
 )
@@ -139,6 +141,9 @@ def _dotted(facts: Iterable[str | None]) -> Html:
 
 def _answer(story: Story, shown: Shown) -> Html:
     answered = story.answered
+    if story.gathered:
+        gathered = tokens(whole(story.receipt, "read_tokens"))
+        return tag("p", f"No answer was asked for: {gathered} of context were gathered for another model.")
     if answered is None:
         held = story.trace.held_tokens()
         more = f" {tokens(held)} were held for calls that have no end." if held else ""
@@ -219,7 +224,9 @@ def _tiles(story: Story) -> Html:
     spent = f"of {tokens(cap)}, {percent(usage.total_tokens / cap)}" if cap else "cap unknown"
     tiles = [("Tokens spent", f"{usage.total_tokens:,}", spent)]
     if length:
-        tiles.append(("Document read", percent(read / length), f"{read:,} of {tokens(length)}"))
+        shown = sum(each.tokens for each in story.trace.reads())
+        passed = f", {shown:,} of them shown to the model that answered" if story.answered and shown < read else ""
+        tiles.append(("Document read", percent(read / length), f"{read:,} of {tokens(length)}{passed}"))
     took = [call.seconds for call in story.calls if call.seconds is not None]
     seconds = f"{sum(took):,.1f} seconds of calls" if took else "duration not measured"
     tiles.append(("Calls", f"{usage.calls:,}", seconds))
@@ -314,9 +321,10 @@ def _row(branch: Branch) -> Iterator[Html]:
         yield tag("span", "–", class_="relevance")
     else:
         drawn = bar([Part("relevance", round(branch.relevance * 1_000), "relevance")], cap=None, whole=1_000)
-        told = (_hidden("relevance "), probability(branch.relevance))
-        yield tag("span", drawn, tag("span", *told), class_="relevance")
-    yield tag("span", tag("span", sign, class_=f"sign {branch.resolution}", aria_hidden="true"), word, class_="state")
+        figure = tag("span", _hidden("relevance "), probability(branch.relevance))
+        yield tag("span", drawn, figure, class_="relevance")
+    told = f"{word} {branch.refined:,}" if branch.resolution == "refined" else word
+    yield tag("span", tag("span", sign, class_=f"sign {branch.resolution}", aria_hidden="true"), told, class_="state")
     granted = f"{branch.granted:,}" if branch.granted else "–"
     yield tag("span", _hidden("granted "), granted, class_="granted", data_name="granted")
     read = tag("b", f"{branch.read:,}") if branch.read else "–"

@@ -8,13 +8,13 @@ traces of version 1, there is nothing to draw; a map that contradicts itself is 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
-from hierarchy.events import Estimated, Mapped, Read, Recalled, Reserved
+from hierarchy.events import Estimated, Mapped, Read
 from hierarchy.redaction import node_ids
 from hierarchy.tree import SummaryTree
 from hierarchy.viewer.share_story import Story, last
@@ -22,11 +22,13 @@ from hierarchy.viewer.text import one_line, title
 
 __all__ = ["Branch", "ReadMap", "Resolution", "Section", "Shape", "read_map", "shape_of"]
 
-Resolution = Literal["verbatim", "part", "refined", "coarse", "unread"]
+Resolution = Literal["verbatim", "part", "refined", "granted", "coarse", "unread"]
 
 _TEXT = frozenset({"passage", "sentence", "row", "heading", "furniture"})
 """Kinds below which nothing is drawn: their text is shown with the document."""
 _REFINING = frozenset({"refine", "summarise"})
+_WHOLE = 0.9
+"""Share from which a part counts as read whole: headings and page furniture aren't read for their own sake."""
 _MOST_ROWS = 2_500
 """Rows beyond which parts that nobody looked at aren't taken apart any more."""
 
@@ -177,6 +179,7 @@ class Branch:
         pages: First and last page; None without pages.
         tokens: Its length.
         read: Tokens read verbatim.
+        refined: Tokens that a helping model read, and the one who answers wasn't shown.
         granted: Tokens granted.
         relevance: In [0, 1]; None if nothing tells it. Of parts drawn together, the highest.
         resolution: How closely it was looked at.
@@ -191,6 +194,7 @@ class Branch:
     pages: tuple[int, int] | None
     tokens: int
     read: int
+    refined: int
     granted: int
     relevance: float | None
     resolution: Resolution
@@ -206,8 +210,8 @@ class ReadMap:
         shape: The tree's shape.
         read: Tokens read in each node.
         granted: Tokens granted to each node and all below.
-        refined: Whether a model was shown the node, or something in it, to refine.
-        coarse: Whether it, or something in it, was seen as a summary.
+        refined: Tokens that a helping model was shown, and that the one who answers wasn't.
+        coarse: Tokens seen as summaries only.
         relevance: By node, in thousandths; empty if nothing tells it.
     """
 
@@ -218,37 +222,58 @@ class ReadMap:
         self.leaves = tuple(
             dict.fromkeys(sorted(leaf for read in story.trace.reads() for leaf in shape.leaves_of(read)))
         )
-        self.read = shape.upwards(self._at((leaf, shape.mapped.tokens[leaf]) for leaf in self.leaves))
-        grants = ((shape.numbers.get(grant.node, -1), grant.tokens) for grant in story.grants)
-        self.granted = shape.upwards(self._at(grants))
-        asked = (each for each in story.trace if isinstance(each, Reserved | Recalled) and each.stage in _REFINING)
-        self.refined = self._within(event.node for event in asked)
-        self.coarse = self._within(str(one.get("node")) for one in story.unread if one.get("seen") == "coarse")
+        self.granted = shape.upwards(self._at(story.granted.items()))
+        # Of context that was gathered for somebody else's model nothing tells but the grants.
+        self.read = self.granted if story.gathered else self._over(self.leaves)
+        self.refined = self._over(self._refined(story))
+        self.coarse = self._over(self._under(one for one in story.unread if one.get("seen") == "coarse"))
         estimated = [event for event in story.trace.of(Estimated) if len(event.relevance_permille) == len(shape)]
         newest = last(estimated)
         self.relevance = newest.relevance_permille if newest else ()
 
-    def _at(self, values: Iterable[tuple[int, int]]) -> list[int]:
+    def _at(self, values: Iterable[tuple[str, int]]) -> list[int]:
         column = [0] * len(self.shape)
-        for number, value in values:
-            if number >= 0:
-                column[number] += value
+        for node, value in values:
+            if node in self.shape.numbers:
+                column[self.shape.numbers[node]] += value
         return column
 
-    def _within(self, nodes: Iterable[str]) -> list[bool]:
-        """Of each node whether it is one of these, lies within one, or has one within."""
-        named = [self.shape.numbers[node] for node in nodes if node in self.shape.numbers]
-        column = [count > 0 for count in self.shape.upwards(self._at((number, 1) for number in named))]
-        for number in named:
-            width = self.shape.following[number] - number
-            column[number : number + width] = [True] * width
-        return column
+    def _over(self, leaves: Iterable[int]) -> list[int]:
+        """Tokens of some leaves, for every node above them."""
+        column = [0] * len(self.shape)
+        for leaf in leaves:
+            column[leaf] = self.shape.mapped.tokens[leaf]
+        return self.shape.upwards(column)
+
+    def _under(self, parts: Iterable[Mapping[str, Any]]) -> set[int]:
+        """The leaves of some parts."""
+        numbers = (self.shape.numbers.get(str(part.get("node")), -1) for part in parts)
+        spans = (range(number, self.shape.following[number]) for number in numbers if number >= 0)
+        return {leaf for span in spans for leaf in span if self.shape.following[leaf] == leaf + 1}
+
+    def _refined(self, story: Story) -> set[int]:
+        """Leaves that a helping model was shown and that the one who answers wasn't.
+
+        The receipt lists all of which nothing was read, but for page furniture: what is neither there nor among the
+        stretches read was refined, if anything was.
+        """
+        told = any(call.stage in _REFINING and call.state in ("answered", "recalled") for call in story.calls)
+        if not told or story.answered is None:
+            return set()
+        known = self._under(story.unread) | set(self.leaves)
+        everything = (leaf for numbers, _ in self.shape.leaves for leaf in numbers)
+        return {leaf for leaf in everything if leaf not in known and self.shape.kind(leaf) != "furniture"}
 
     def resolution(self, number: int) -> Resolution:
         """How closely a node was looked at."""
-        if self.read[number]:
-            return "verbatim" if self.read[number] >= self.shape.mapped.tokens[number] else "part"
-        return "refined" if self.refined[number] else "coarse" if self.coarse[number] else "unread"
+        read, refined = self.read[number], self.refined[number]
+        if read and read >= _WHOLE * self.shape.mapped.tokens[number]:
+            return "verbatim"
+        if read and read >= refined:
+            return "part"
+        if refined:
+            return "refined"
+        return "granted" if self.granted[number] else "coarse" if self.coarse[number] else "unread"
 
     def touched(self, number: int) -> bool:
         """Whether anything happened in a node."""
@@ -288,6 +313,7 @@ class ReadMap:
             pages=shape.pages(number),
             tokens=shape.mapped.tokens[number],
             read=self.read[number],
+            refined=self.refined[number],
             granted=self.granted[number],
             relevance=self.relevance[number] / 1_000 if self.relevance else None,
             resolution=self.resolution(number),
@@ -336,6 +362,7 @@ class ReadMap:
             pages=(min(first for first, _ in paged), max(last for _, last in paged)) if paged else None,
             tokens=sum(shape.mapped.tokens[member] for member in members),
             read=0,
+            refined=0,
             granted=0,
             relevance=max(self.relevance[member] for member in members) / 1_000 if self.relevance else None,
             resolution="coarse" if any(self.coarse[member] for member in members) else "unread",

@@ -17,7 +17,6 @@ from hierarchy.events import (
     Answered,
     Event,
     Finished,
-    GrantLine,
     Mapped,
     Missed,
     ModelFacts,
@@ -110,9 +109,15 @@ class Story:
         return last(self.trace.of(Mapped))
 
     @cached_property
+    def gathered(self) -> bool:
+        """Whether it tells of context gathered for somebody else's model: it ends without an answer or a call."""
+        return bool(self.trace.of(Finished)) and not self.answered and not self.trace.of(Reserved)
+
+    @cached_property
     def complete(self) -> bool:
-        """Whether the trace goes to its end: an answer, and the books closed."""
-        return bool(self.answered and self.trace.of(Finished)) and not self.trace.held_tokens()
+        """Whether the trace goes to its end: an answer, or context gathered, and the books closed."""
+        ended = bool(self.trace.of(Finished)) and (self.answered is not None or self.gathered)
+        return ended and not self.trace.held_tokens()
 
     @cached_property
     def redacted(self) -> bool:
@@ -149,6 +154,8 @@ class Story:
     def receipt(self) -> Mapping[str, Any]:
         """What was read, glanced at and not seen; without an answer, as far as the reads tell."""
         receipt = self.trace.receipt()
+        if self.gathered:
+            receipt = {"read_tokens": sum(self.granted.values())}
         if self.started and not receipt.get("document_tokens"):
             length, read = self.started.document_tokens, whole(receipt, "read_tokens")
             receipt = {**receipt, "coarse_tokens": 0, "unread_tokens": length - read, "document_tokens": length}
@@ -199,15 +206,15 @@ class Story:
         return tokens * price if price else None
 
     @cached_property
-    def grants(self) -> tuple[GrantLine, ...]:
-        """What was granted: within a round of reading a later allocation replaces an earlier one; rounds add up."""
-        rounds: list[tuple[GrantLine, ...]] = [()]
-        for event in self.trace:
-            if isinstance(event, Missed):
-                rounds.append(())
-            elif isinstance(event, Allocated):
-                rounds[-1] = event.grants
-        return tuple(line for grants in rounds for line in grants)
+    def granted(self) -> Mapping[str, int]:
+        """Tokens granted to each node, dotted, in all rounds together: a later one grants again what it keeps."""
+        granted: dict[str, int] = {}
+        for allocated in self.trace.of(Allocated):
+            now: dict[str, int] = {}
+            for grant in allocated.grants:
+                now[grant.node] = now.get(grant.node, 0) + grant.tokens
+            granted |= {node: max(count, granted.get(node, 0)) for node, count in now.items()}
+        return granted
 
     @cached_property
     def calls(self) -> tuple[Call, ...]:

@@ -70,6 +70,10 @@ def trace_markdown(trace: Trace) -> str:
 
 def _answer(story: Story) -> Iterator[str]:
     answered = story.answered
+    if story.gathered:
+        gathered = whole(story.receipt, "read_tokens")
+        yield f"**No answer was asked for:** {gathered:,} tokens of context were gathered for another model."
+        return
     if answered is None:
         yield "**No answer.** The trace ends before one."
         return
