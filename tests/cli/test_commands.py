@@ -186,7 +186,7 @@ class TestAsk:
         chart.unlink()
         done = run("trace", path)
         assert done.exit_code == 0
-        for part in ("When was warfarin stopped?", "Answer", "Where it read", "Budget", "Call", "Against reading everything"):
+        for part in ("When was warfarin stopped?", "Answer", "Where it read", "Budget", "Against reading everything"):
             assert part in done.stdout
         events = run("trace", path, "--events").stdout.splitlines()
         assert len(events) == len(path.read_text("utf-8").splitlines()) - 1
