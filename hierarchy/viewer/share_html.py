@@ -37,7 +37,7 @@ _SIGNS = {
     "unread": ("·", "unread"),
 }
 _MEANINGS = (
-    ("verbatim", "all of it was shown to the model that answered, word for word"),
+    ("verbatim", "all of it, or nearly, was shown to the model that answered, word for word"),
     ("part", "some of it was, word for word"),
     ("refined", "a helping model read it, so many tokens, and passed on little or nothing word for word"),
     ("granted", "it might have been read, and wasn't by the trace's end"),
