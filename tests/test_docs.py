@@ -41,13 +41,17 @@ def commands_in(text: str) -> list[str]:
 def outputs_in(text: str) -> list[tuple[str, str]]:
     """Commands on what comes with the library, each with the output that a page shows below."""
     found = [(line.replace("\\\n", " "), block) for line, block in SHOWN_OUTPUT.findall(text)]
-    return [each for each in found if re.match(r"python|hierarchy demo|hierarchy .*hierarchy/samples/|hierarchy trace .*\bdemo\.jsonl", each[0])]
+    runnable = r"python|hierarchy demo|hierarchy .*hierarchy/samples/|hierarchy trace .*\bdemo\.jsonl"
+    return [each for each in found if re.match(runnable, each[0])]
 
 
 COMMANDS = [(shown(path), line) for path in PAGES for line in commands_in(path.read_text("utf-8"))]
 
 OUTPUTS = [(shown(path), *each) for path in PAGES for each in outputs_in(path.read_text("utf-8"))]
-PICTURE = ROOT / "docs" / "pages" / "images" / "demo.svg"
+PICTURES = {
+    "demo.svg": "hierarchy demo --svg {}",
+    "trace.svg": "hierarchy trace demo.jsonl --svg {}",
+}
 
 
 def output_of(line: str, command_line) -> list[str]:
@@ -148,14 +152,15 @@ def test_commands_print_what_the_page_says(output, command_line, monkeypatch, py
         assert block == fresh
 
 
-def test_the_picture_shows_what_the_demo_prints(command_line, monkeypatch, tmp_path, pytestconfig, rewritten):
-    """Its words; how they are drawn may differ from one version of rich to the next. `--update-examples` draws it."""
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_show_what_is_printed(name, command_line, monkeypatch, tmp_path, pytestconfig, rewritten):
+    """Their words; versions of rich may draw them in different ways. `--update-examples` draws them."""
     monkeypatch.chdir(ROOT)
-    drawn = tmp_path / "demo.svg"
-    output_of(f"hierarchy demo --svg {drawn}", command_line)
-    old, new = (path.read_text("utf-8") for path in (PICTURE, drawn))
+    drawn, picture = tmp_path / name, ROOT / "docs" / "pages" / "images" / name
+    output_of(PICTURES[name].format(drawn), command_line)
+    old, new = (path.read_text("utf-8") for path in (picture, drawn))
     if pytestconfig.getoption("update_examples"):
-        rewritten.append((PICTURE, old, new))
+        rewritten.append((picture, old, new))
     else:
         words = re.compile(r">([^<>]+)</text>")
         assert words.findall(old) == words.findall(new)

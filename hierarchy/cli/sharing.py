@@ -15,6 +15,7 @@ from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
     from hierarchy.trace import Trace
+    from hierarchy.tree import SummaryTree
 
 __all__ = ["explore", "is_asked", "json_text", "share", "write"]
 
@@ -42,8 +43,8 @@ def share(
     from hierarchy import viewer
     from hierarchy.viewer import share_html, share_text
 
-    def html() -> str:
-        return share_html.trace_html(trace, found_document(trace, document, file))
+    def at_hand() -> SummaryTree | None:
+        return found_document(trace, document, file)
 
     def redacted() -> str:
         from hierarchy.redaction import redacted
@@ -51,8 +52,8 @@ def share(
         return redacted(trace).to_jsonl()
 
     wanted: tuple[tuple[Path | None, Callable[[], str]], ...] = (
-        (html_file, html),
-        (svg_file, lambda: viewer.trace_svg(trace)),
+        (html_file, lambda: share_html.trace_html(trace, at_hand())),
+        (svg_file, lambda: viewer.trace_svg(trace, tree=at_hand() if document else None)),
         (markdown_file, lambda: share_text.trace_markdown(trace)),
         (redact_file, redacted),
     )

@@ -117,7 +117,8 @@ def show(file: Path, document: str | None, as_json: bool, events: bool, tui: boo
     elif as_json:
         click.echo(sharing.json_text(read))
     else:
-        console.show(viewer.events_view(read) if events else viewer.trace_view(read))
+        tree = found_document(read, document, file) if document else None
+        console.show(viewer.events_view(read) if events else viewer.trace_view(read, tree=tree))
     if damage:
         raise damage
     return Exit.DONE

@@ -14,6 +14,7 @@ from hierarchy.trace import Trace, broken_line
 CHART = (
     "# Chart\n\n## Admission\n\nWarfarin was stopped on 3 May because of a bleed. He lives alone with two cats.\n\n"
     "## Ward\n\n" + ("The weather was dull and tea was served at four. " * 60)
+    + "\n\n## End\n\nThe last line of all is never worth a token here, and stands at the very end.\n"
 )
 QUESTION = "When was warfarin stopped?"
 
@@ -93,15 +94,15 @@ class TestShow:
         assert nowhere.exit_code == Exit.INPUT
 
     def test_html_holds_the_document_if_it_is_at_hand(self, saved, tmp_path):
-        """Found beside the trace, or where it is said to be."""
-        assert "He lives alone with two cats" in run("trace", saved, "--html", "-").stdout
+        """Found beside the trace, or where it is said to be; what wasn't read stands in the document alone."""
+        assert "The last line of all" in run("trace", saved, "--html", "-").stdout
         away = tmp_path / "away"
         away.mkdir()
         (tmp_path / "chart.md").rename(away / "chart.md")
         without = run("trace", saved, "--html", "-").stdout
-        assert "tea was served at four" not in without
+        assert "The last line of all" not in without
         given = run("trace", saved, "--html", "-", "--document", away / "chart.md").stdout
-        assert "tea was served at four" in given
+        assert "The last line of all" in given
 
     def test_another_document_is_refused(self, saved, tmp_path):
         """A document of another content isn't shown as the trace's."""
