@@ -221,7 +221,7 @@ class _Sketch(Shape):
 
 def _sketched(trace: Trace, names: tuple[str, ...], note: str) -> Atlas:
     """The nodes that events speak of, those above them, and the stretches read, as leaves of their nodes."""
-    told = dict(_told(trace))
+    told, started = dict(_told(trace)), next(iter(trace.of(Started)), None)
     paths = {(0,): ("", 0)} | {path[:length]: ("", 0) for path in told for length in range(1, len(path))} | told
     reads: dict[Path, list[_Placed]] = {}
     for read in trace.of(Read):
@@ -243,10 +243,13 @@ def _sketched(trace: Trace, names: tuple[str, ...], note: str) -> Atlas:
             titles[len(rows)] = words
         rows.append((numbers[path[:-1]] if len(path) > 1 else -1, 0, tokens, at.file, at.end, at.end, 0))
     table = np.array([[max(-1, min(value, 1 << 40)) for value in row] for row in rows], dtype=np.int64).T
+    tokens_of = _at_least(table[0], table[2])
+    if started is not None:
+        tokens_of[0] = max(0, min(started.document_tokens, 1 << 40))
     shape = _Sketch(
         parents=table[0],
         kinds=table[1],
-        tokens=_at_least(table[0], table[2]),
+        tokens=tokens_of,
         pages=table[6],
         begins=(table[3] << 40) + table[4],
         ends=(table[3] << 40) + table[5],
@@ -254,7 +257,6 @@ def _sketched(trace: Trace, names: tuple[str, ...], note: str) -> Atlas:
         titles=titles,
         numbers={dotted: number for number, dotted in enumerate(ids) if dotted},
     )
-    started = next(iter(trace.of(Started)), None)
     known = {"0": started.document} if started and started.document else {}
     missing = "The trace has no map of the tree: only what events speak of is shown."
     columns = (table[3], table[4], table[5])
@@ -291,13 +293,17 @@ def _in_order(paths: Iterable[Path], reads: Mapping[Path, Sequence[_Placed]]) ->
 
 
 def _told(trace: Trace) -> Iterable[tuple[Path, tuple[str, int]]]:
-    """Every node that an event speaks of: its path, title and tokens, as far as they are told."""
+    """Every node that an event speaks of: its path, title and tokens, as far as they are told.
+
+    What was granted counts as a part's length only where nothing says what was read of it.
+    """
+    was_read = bool(trace.of(Read))
     for event in trace:
         told: list[tuple[str, str, int]] = []
         if isinstance(event, Estimated):
             told = [(one.node, one.title, 0) for one in event.top]
         elif isinstance(event, Allocated):
-            told = [(one.node, one.title.split(" › ")[-1], one.tokens) for one in event.grants]
+            told = [(one.node, one.title.split(" › ")[-1], 0 if was_read else one.tokens) for one in event.grants]
         elif isinstance(event, Read | Reserved):
             told = [(event.node, "", 0)]
         elif isinstance(event, Answered):

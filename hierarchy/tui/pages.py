@@ -19,7 +19,7 @@ from hierarchy.tui.headlines import headline
 from hierarchy.tui.moments import Moment
 from hierarchy.viewer.palette import CARE, FAIL, GOOD, QUIET
 from hierarchy.viewer.spending import Call
-from hierarchy.viewer.text import one_line, percent, plain, probability, tokens, usd
+from hierarchy.viewer.text import one_line, percent, plain, probability, usd
 from hierarchy.viewer.treemap import State
 
 __all__ = ["SIGNS", "answer_page", "call_line", "call_page", "gauge", "node_page", "why_page", "why_unknown_page"]
@@ -34,7 +34,7 @@ SIGNS: dict[State, tuple[str, str, str]] = {
 }
 """How closely a node was looked at: a sign, words and a style; the signs are those of the map that `trace` prints."""
 
-_READ, _QUOTED, _HIT = "bold", "bold reverse", "reverse"
+_READ, _QUOTED, _HIT = "bold", "bold reverse", "bold underline"
 _LEVELS = "▁▂▃▄▅▆▇█"
 # A node's text is shown up to so many characters; of a longer one what was read of it, and what stands around.
 _MOST_TEXT, _AROUND = 16_000, 160
@@ -88,20 +88,24 @@ def node_page(moment: Moment, number: int, words: str = "") -> Text:
     sign, state, _ = SIGNS[moment.state(number)]
     relevance = moment.relevance(number)
     page = _titled(atlas.title(number))
-    path = [atlas.title(each) for each in atlas.above(number)[1:]]
-    page = Text.assemble(page, (f"{' › '.join(path)}\n" if path else "", QUIET))
+    path = [atlas.title(each) for each in atlas.above(number)[1:] if shape.named[each]]
+    page.append(f"{' › '.join(dict.fromkeys(path))}\n" if path else "", style=QUIET)
+    estimate = "not known" if relevance is None else f"{gauge(relevance)} {probability(relevance)}"
+    amounts = [
+        ("granted", happened.granted[number]),
+        ("read", happened.read[number]),
+        ("read in branches", happened.refined[number]),
+        ("spent on it", happened.spent[number]),
+    ]
+    counts = [f"{name} {int(amount):,}" for name, amount in amounts if amount or name in ("granted", "read")]
+    where = (atlas.dotted(number), atlas.kind(number), atlas.place(number))
     _facts(
         page,
         (
-            ("node", f"{atlas.dotted(number) or '–'} · {atlas.kind(number)}"),
-            ("where", atlas.place(number)),
+            ("part", " · ".join(filter(None, where))),
             ("state", f"{sign} {state}"),
-            ("relevance", "not known" if relevance is None else f"{gauge(relevance)} {probability(relevance)}"),
-            ("tokens", f"{int(shape.tokens[number]):,}"),
-            ("granted", f"{int(happened.granted[number]):,}"),
-            ("read", f"{int(happened.read[number]):,}"),
-            ("in branches", f"{int(happened.refined[number]):,}" if happened.refined[number] else ""),
-            ("spent on it", tokens(int(happened.spent[number])) if happened.spent[number] else ""),
+            ("relevance", estimate),
+            ("tokens", " · ".join([f"{int(shape.tokens[number]):,}", *counts])),
         ),
     )
     _coarse(page, moment, number)
@@ -111,7 +115,7 @@ def node_page(moment: Moment, number: int, words: str = "") -> Text:
 
 def _coarse(page: Text, moment: Moment, number: int) -> None:
     tree = moment.atlas.tree
-    if tree is None:
+    if tree is None or moment.atlas.shape.is_leaf[number]:  # a sentence is short enough as it is
         return
     coarse = tree.coarse(number)
     said = one_line(coarse.text)

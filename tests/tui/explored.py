@@ -61,6 +61,18 @@ def failed_trace():
     return Reasoner(FunctionModel(reply)).ask(tree(), QUESTION, 6_000).trace
 
 
+@lru_cache(maxsize=1)
+def branched_trace():
+    """A question about all of the document: branches are read by calls of their own."""
+
+    def reply(request):
+        if request.stage == "refine":
+            return json.dumps({"quotes": [{"source": 1, "text": HELM}] if HELM in request.prompt else []})
+        return _reply(request)
+
+    return Reasoner(FunctionModel(reply), way="branches").ask(tree(), "List all who steer.", 3_500).trace
+
+
 def version_1(trace):
     """As traces were before they held the tree's shape, prompts and replies."""
     less = {

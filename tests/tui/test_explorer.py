@@ -8,6 +8,7 @@ from explored import (
     HELM,
     QUESTION,
     TITLES,
+    branched_trace,
     explored,
     failed_trace,
     press,
@@ -70,7 +71,7 @@ class TestWalking:
         node, text = explored(routed_trace(), story, tree())
         assert text.startswith("Crew of the ship\n")
         assert "In short" in text
-        assert f"tokens     {int(tree().node_tokens[node]):,}" in text
+        assert f"tokens     {int(tree().node_tokens[node]):,} · granted" in text
         coarse = tree().coarse(node)
         assert " ".join(coarse.text.split()) in text
         assert coarse.keywords[0] in text
@@ -118,6 +119,22 @@ class TestWalking:
         for position, title in enumerate(TITLES):
             was_read = any(f"{node}.".startswith(f"0.{position}.") for node in reads)
             assert any(sign in by_title[title] for sign in "●◐") == was_read
+
+    def test_what_calls_read_in_branches_is_refined(self):
+        """It has a sign of its own, and its tokens are told apart from what was read verbatim."""
+
+        async def story(app, pilot):
+            pages = []
+            for _ in range(app.outline.count()):
+                pages.append((app.moment.state(app.outline.node), shown(app, "node-text")))
+                await press(app, pilot, "down")
+            return pages
+
+        assert "refine" in dict(branched_trace().usage_by_stage())
+        pages = explored(branched_trace(), story, tree())
+        refined = [page for state, page in pages if state == "refined"]
+        assert refined
+        assert all("◎ refined" in page and "read in branches" in page for page in refined)
 
     def test_up_to_the_part_above(self):
         async def story(app, pilot):
