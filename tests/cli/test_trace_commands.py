@@ -14,8 +14,7 @@ from hierarchy.trace import Trace, broken_line
 
 CHART = (
     "# Chart\n\n## Admission\n\nWarfarin was stopped on 3 May because of a bleed. He lives alone with two cats.\n\n"
-    "## Ward\n\n" + ("The weather was dull and tea was served at four. " * 60)
-    + "\n\n## End\n\nThe last line of all is never worth a token here, and stands at the very end.\n"
+    "## Ward\n\n" + " ".join(f"On day {n} the weather was dull and tea was served at four." for n in range(150))
 )
 QUESTION = "When was warfarin stopped?"
 
