@@ -222,6 +222,11 @@ class TraceApp(App[None]):
         self.outline.focus()
         self.call_after_refresh(self.show_moment, self.moment.count)
 
+    def on_resize(self) -> None:
+        """Heads of columns and bars are as wide as there is room."""
+        if self.query("#head"):
+            self.call_after_refresh(self.show_node)
+
     @property
     def outline(self) -> Outline:
         """The tree."""

@@ -225,6 +225,25 @@ class TestSize:
 
         assert len(explored(routed_trace(), story, tree(), size=size)) == size[1]
 
+    def test_the_terminal_may_be_resized(self):
+        """Columns and their heads go with it."""
+
+        async def story(app, pilot):
+            heads = [shown(app, "head")]
+            for width, height in ((90, 20), (50, 20), (140, 40)):
+                await pilot.resize_terminal(width, height)
+                await press(app, pilot, "down")
+                heads.append(shown(app, "head"))
+                assert len(screen(app)) == height
+            return heads
+
+        first, wide, narrow, last = explored(routed_trace(), story, tree(), size=(120, 40))
+        assert "granted" in wide
+        assert "granted" in last
+        assert "granted" not in narrow
+        assert "read/of" in narrow
+        assert len(first) < len(last)
+
     def test_a_trace_of_100_000_nodes_opens_quickly(self):
         """To its first screen; only what is in sight is made. Steps through time and jumps stay quick as well."""
         trace = large()
