@@ -79,6 +79,12 @@ Examples:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for what is read of each set, by weights that didn't see it: for `eval compare` and `eval report`.",
 )
+@click.option(
+    "--figures",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help='For a diagram of how reliable the probabilities are, as SVG (extra "eval").',
+)
 @click.option("--markdown", is_flag=True, help="Print the tables as Markdown.")
 @click.option(
     "--out",
@@ -99,6 +105,7 @@ def fit(
     no_lexicons: bool,
     stopping: tuple[float, ...],
     predictions: Path | None,
+    figures: Path | None,
     markdown: bool,
     out: Path,
 ) -> int:
@@ -113,9 +120,11 @@ def fit(
     """
     # Set before numpy is imported: several threads of linear algebra only wait for each other here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from hierarchy.evaluation import crossfit
+    from hierarchy.evaluation import crossfit, curves
     from hierarchy.evaluation import fit as fitting
 
+    if figures is not None:
+        curves.check_drawing()
     datasets, recorded = _inputs(folders, split, replies)
     lexicons: tuple[Lexicon, ...] | None = () if no_lexicons else None
     with console.progress() as progress, _keeping(predictions) as keep:
@@ -144,6 +153,10 @@ def fit(
     for header, *rows in (*tables, (crossfit.RELIABILITY_HEADER, *crossfit.reliability_rows(fitted))):
         show_rows(header, rows, markdown=markdown)
         click.echo()
+    if figures is not None:
+        figures.mkdir(parents=True, exist_ok=True)
+        drawn = curves.reliability(fitted.reliability, "Reliability of relevance, out of fold")
+        (figures / "reliability.svg").write_bytes(drawn)
     _tell(datasets, given, out)
     return Exit.DONE
 

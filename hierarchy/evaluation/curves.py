@@ -8,6 +8,7 @@ Draws only; what it draws is counted in `figures`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 from io import BytesIO
@@ -17,7 +18,7 @@ from hierarchy.errors import InputError
 from hierarchy.evaluation.figures import Scoreboard
 from hierarchy.evaluation.report import all_budgets, name
 
-__all__ = ["check_drawing", "curves"]
+__all__ = ["check_drawing", "curves", "reliability"]
 
 # Told apart by the colour-blind (Okabe and Ito, 2008), and by marker and stroke in print.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
@@ -63,6 +64,33 @@ def curves(boards: Sequence[Scoreboard], figure: str, title: str) -> bytes:
         axes.set(title=title, xlabel="budget, tokens", ylabel=f"{figure}, %", ylim=(0, 101))
         axes.grid(visible=True, linewidth=0.4, alpha=0.5)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+        drawn = BytesIO()
+        sheet.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    return drawn.getvalue()
+
+
+def reliability(groups: Sequence[tuple[float, float, int]], title: str) -> bytes:
+    """An SVG of what was found against what was estimated, beside the line on which the two are one.
+
+    Args:
+        groups: Of passages by their estimate: mean estimate and mean label, in [0, 1], and how many. The more passages,
+            the larger the dot.
+        title: What stands above.
+    """
+    check_drawing()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        sheet = Figure(figsize=(4.4, 4.2), layout="constrained")
+        axes = sheet.subplots()
+        axes.plot([0, 100], [0, 100], color=_COLOURS[-1], linewidth=0.8, linestyle="--")
+        sizes = [12 * math.log10(max(10, number)) for *_, number in groups]
+        estimates, found = ([100 * group[at] for group in groups] for at in (0, 1))
+        axes.plot(estimates, found, color=_COLOURS[0], linewidth=1.0)
+        axes.scatter(estimates, found, s=sizes, color=_COLOURS[0], zorder=3)
+        axes.set(title=title, xlabel="estimated, %", ylabel="found, %", xlim=(0, 100), ylim=(0, 100), aspect="equal")
+        axes.grid(visible=True, linewidth=0.4, alpha=0.5)
         drawn = BytesIO()
         sheet.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
     return drawn.getvalue()

@@ -120,6 +120,17 @@ def test_equal_figures_give_equal_files(dataset, tmp_path):
     assert b"dc:date" not in first
 
 
+@needs_matplotlib
+def test_reliability_is_drawn_as_it_was_counted():
+    """Equal groups give equal files; other ones another."""
+    groups = ((0.02, 0.03, 90_000), (0.4, 0.38, 700), (0.9, 0.93, 60))
+    first, second = (curves.reliability(groups, "title") for _ in range(2))
+    assert first == second
+    assert first.startswith(b"<?xml")
+    assert b"dc:date" not in first
+    assert curves.reliability(((0.02, 0.9, 90_000), *groups[1:]), "title") != first
+
+
 def test_missing_matplotlib_is_said_with_the_remedy(monkeypatch):
     """Before anything is counted."""
     monkeypatch.setattr(curves, "find_spec", lambda name: None)
