@@ -313,6 +313,18 @@ def test_a_retriever_shows_what_it_does():
     assert diary.pages[-1][1] == found
 
 
+def test_events_for_handlers_hold_no_texts_of_calls_and_no_columns():
+    """Prompts and replies are shown as LLM runs, and the tree's shape is the tree over again."""
+    diary = Diary()
+    HierarchyAnswerer(document=CHART, budget=600).invoke(QUESTION, {"callbacks": [diary]})
+    told = {what: data for what, data, _ in diary.pages if what.startswith("hierarchy.")}
+    assert "hierarchy.mapped" not in told
+    assert told["hierarchy.reserved"]["tokens"] > 0
+    assert "prompt" not in told["hierarchy.reserved"]
+    assert "reply" not in told["hierarchy.settled"]
+    assert "relevance_permille" not in told["hierarchy.estimated"]
+
+
 # -- chains ------------------------------------------------------------------------------------------------------------
 
 

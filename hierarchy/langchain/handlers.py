@@ -20,27 +20,42 @@ from hierarchy.answer import Answer
 from hierarchy.budget import Usage
 from hierarchy.calls import Outcome, Request
 from hierarchy.engine import Reasoner
-from hierarchy.events import Event
+from hierarchy.events import Event, Mapped
 from hierarchy.models import ChatModel, Model
 from hierarchy.trace import event_line
 
-__all__ = ["overheard", "teller", "telling_handlers", "told"]
+__all__ = ["is_told", "overheard", "teller", "telling_handlers", "told"]
 
 # A tag that keeps replies in the form that a prompt asks for, as JSON, out of the messages that LangGraph streams.
 _UNSTREAMED = "nostream"
 
 
+# Shown already, as LLM runs, or as long as the tree has nodes.
+_LEFT_OUT = frozenset({"prompt", "reply", "relevance_permille"})
+
+
 def told(event: Event) -> tuple[str, dict[str, Any]]:
-    """An event's name and plain values, as a trace file has them."""
+    """An event's name and plain values, as a trace file has them, without texts of calls and columns over all nodes."""
     record: dict[str, Any] = json.loads(event_line(event))
-    return f"hierarchy.{record.pop('event')}", record
+    name = f"hierarchy.{record.pop('event')}"
+    return name, {each: value for each, value in record.items() if each not in _LEFT_OUT}
+
+
+def is_told(event: Event) -> bool:
+    """Whether handlers are told of an event: of all but the tree's shape, which is the tree over again."""
+    return not isinstance(event, Mapped)
 
 
 def teller(manager: CallbackManager) -> Callable[[Event], None] | None:
     """What tells handlers of events; None where nobody listens."""
     if not manager.handlers:
         return None
-    return lambda event: manager.on_custom_event(*told(event), run_id=manager.parent_run_id)
+
+    def tell(event: Event) -> None:
+        if is_told(event):
+            manager.on_custom_event(*told(event), run_id=manager.parent_run_id)
+
+    return tell
 
 
 async def telling_handlers(
@@ -56,7 +71,8 @@ async def telling_handlers(
     def hear(event: Event) -> None:
         if telling.done():
             telling.result()  # raises what a handler raised, which ends the question with its books closed
-        heard.put_nowait(event)
+        if is_told(event):
+            heard.put_nowait(event)
 
     telling = asyncio.ensure_future(tell())
     try:
