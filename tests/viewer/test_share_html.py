@@ -33,7 +33,7 @@ from share_traces import (
 import hierarchy
 from hierarchy.document import Document
 from hierarchy.errors import InputError
-from hierarchy.events import Answered, Mapped, Read, Reserved, Settled, Started
+from hierarchy.events import Answered, Mapped, Read, Reserved, Retried, Settled, Started
 from hierarchy.redaction import redacted
 from hierarchy.trace import Trace
 from hierarchy.viewer.share_html import trace_html
@@ -201,7 +201,7 @@ def test_a_page_tells_question_answer_and_quotes(full):
     for citation in extractive().answer()["citations"]:
         assert one_line(citation["quote"]) in full.text
         assert f"page {citation['page']}" in full.text
-    assert full.text.count("✓ stands there verbatim") == 2
+    assert full.text.count("✓ stands there verbatim") == len(extractive().answer()["citations"]) > 0
 
 
 def test_quotes_are_marked_where_they_stand(full):
@@ -273,7 +273,9 @@ def test_every_call_is_there_with_all_that_was_said():
     assert "✗ failed" in shown
     assert "attempt 2" in shown
     assert "The provider is <busy>." in shown
-    assert "sent again after 0.5 seconds" in shown
+    waits = [event.wait_s for event in staged().of(Retried)]
+    assert waits
+    assert all(f"sent again after {wait:.1f} seconds" in shown for wait in waits)
 
 
 def test_the_map_says_how_closely_each_part_was_looked_at(full):
@@ -288,7 +290,7 @@ def test_the_map_says_how_closely_each_part_was_looked_at(full):
         ("unread", "unread"),
     }
     assert all(sign.strip() for _, sign, _ in states)
-    assert "2,730</b> / 38,734" in map_
+    assert f"{extractive().receipt()['read_tokens']:,}</b> / 38,734" in map_
     assert "Note 20. Subsequent Events" in map_
 
 

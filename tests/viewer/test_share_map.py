@@ -97,6 +97,7 @@ def test_gathered_context_is_told_as_such():
     trace = trace_of("gathered")
     story = Story(trace)
     assert story.complete
+    gathered = sum(grant.tokens for grant in trace.grants())
     for text in (trace_html(trace), trace_markdown(trace)):
         assert "No answer was asked for" in text.replace("*", "")
-        assert "1,388 tokens of context were gathered" in text
+        assert f"{gathered:,} tokens of context were gathered" in text
