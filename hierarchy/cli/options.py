@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -316,8 +316,25 @@ def saving_trace(path: Path | None) -> Iterator[Callable[[Event], None] | None]:
         return
     if not path.parent.is_dir():
         raise click.BadParameter(f"There is no folder {str(path.parent)!r}.", param_hint="'--trace'")
+    _check_replaceable(path)
     with ExitStack() as stack:
         yield _writer(path, stack)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse to write over anything but an earlier trace: the file named by mistake may be the document."""
+    if str(path) == "-":
+        raise click.BadParameter("A trace goes to a file, not to standard output.", param_hint="'--trace'")
+    if not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError:
+        return  # Where it can't be read it likely can't be written either, which is said then.
+    if head and not head.startswith(b'{"event": "trace"'):
+        hint = "Choose another place for the trace, or remove the file first."
+        raise InputError(f"{path} is there already and is no trace, so it isn't written over.", hint)
 
 
 def _writer(path: Path, stack: ExitStack) -> Callable[[Event], None]:
@@ -334,6 +351,9 @@ def _writer(path: Path, stack: ExitStack) -> Callable[[Event], None]:
             opened[0].write(chain.line(event) + "\n")
             opened[0].flush()
         except OSError as error:
+            for file in opened:
+                with suppress(OSError):  # What is left to write can't be written when it is closed, either.
+                    file.close()
             hint = "Choose another place for it."
             raise StoreError(f"The trace can't be written to {path}: {error.strerror}.", hint) from error
 
