@@ -21,6 +21,7 @@ from hierarchy.viewer.share_document import Shown, document_view
 from hierarchy.viewer.share_map import Branch, read_map
 from hierarchy.viewer.share_markup import Html, joined, page, tag
 from hierarchy.viewer.share_story import Call, Story, against, caps, share, usd, whole
+from hierarchy.viewer.sorting import REFUSED
 from hierarchy.viewer.text import one_line, pages, percent, plain, probability, tokens
 
 __all__ = ["trace_html"]
@@ -144,6 +145,8 @@ def _answer(story: Story, shown: Shown) -> Html:
     if story.gathered:
         gathered = tokens(whole(story.receipt, "read_tokens"))
         return tag("p", f"No answer was asked for: {gathered} of context were gathered for another model.")
+    if story.refused:
+        return tag("p", f"There is no answer. {REFUSED}", class_="none")
     if answered is None:
         held = story.trace.held_tokens()
         more = f" {tokens(held)} were held for calls that have no end." if held else ""

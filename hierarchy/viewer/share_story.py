@@ -34,6 +34,7 @@ from hierarchy.events import (
 )
 from hierarchy.redaction import is_redacted
 from hierarchy.trace import Trace
+from hierarchy.viewer.sorting import is_gathered, is_refused
 from hierarchy.viewer.text import one_line, pages, percent, title
 
 __all__ = ["Call", "Story", "against", "caps", "last", "share", "usd", "whole"]
@@ -111,12 +112,17 @@ class Story:
     @cached_property
     def gathered(self) -> bool:
         """Whether it tells of context gathered for somebody else's model: it ends without an answer or a call."""
-        return bool(self.trace.of(Finished)) and not self.answered and not self.trace.of(Reserved)
+        return is_gathered(self.trace)
+
+    @cached_property
+    def refused(self) -> bool:
+        """Whether the question was refused before anything was granted."""
+        return is_refused(self.trace)
 
     @cached_property
     def complete(self) -> bool:
-        """Whether the trace goes to its end: an answer, or context gathered, and the books closed."""
-        ended = bool(self.trace.of(Finished)) and (self.answered is not None or self.gathered)
+        """Whether the trace goes to its end: an answer, context gathered or a refusal, and the books closed."""
+        ended = bool(self.trace.of(Finished)) and (self.answered is not None or self.gathered or self.refused)
         return ended and not self.trace.held_tokens()
 
     @cached_property

@@ -17,6 +17,7 @@ from hierarchy.errors import StoreError
 from hierarchy.trace import Trace
 from hierarchy.viewer.share_map import read_map
 from hierarchy.viewer.share_story import Call, Story, against, caps, share, usd, whole
+from hierarchy.viewer.sorting import REFUSED
 from hierarchy.viewer.text import one_line, pages, percent, probability, title
 
 __all__ = ["JSON_VERSION", "escaped", "trace_json", "trace_markdown"]
@@ -75,7 +76,7 @@ def _answer(story: Story) -> Iterator[str]:
         yield f"**No answer was asked for:** {gathered:,} tokens of context were gathered for another model."
         return
     if answered is None:
-        yield "**No answer.** The trace ends before one."
+        yield f"**No answer.** {REFUSED if story.refused else 'The trace ends before one.'}"
         return
     if answered.abstained:
         yield "**No answer:** what was read doesn't hold one."

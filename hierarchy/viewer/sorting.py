@@ -7,17 +7,29 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from hierarchy.budget import Usage
-from hierarchy.events import KINDS, Answered, Event, Finished, Reserved
+from hierarchy.events import KINDS, Allocated, Answered, Event, Finished, Reserved
 from hierarchy.trace import Trace
 
-__all__ = ["SortedTrace", "is_gathered"]
+__all__ = ["REFUSED", "SortedTrace", "is_gathered", "is_refused"]
 
 E = TypeVar("E", bound=Event)
 
+REFUSED = "The question was refused before anything was read, as where the budget is too small."
+"""What is said of such a trace."""
+
 
 def is_gathered(trace: Trace) -> bool:
-    """Whether it tells of context that was gathered for somebody else's model: it ends without an answer or a call."""
-    return bool(trace.of(Finished) and not trace.of(Answered) and not trace.of(Reserved))
+    """Whether it tells of context that was gathered for somebody else's model: it ends without an answer or a call.
+
+    A question that was refused, as where the budget is too small, ends so as well, but before anything was granted.
+    """
+    asked = any((trace.of(Answered), trace.of(Reserved)))
+    return bool(trace.of(Finished) and trace.of(Allocated)) and not asked
+
+
+def is_refused(trace: Trace) -> bool:
+    """Whether the question was refused before anything was granted, as where the budget is too small."""
+    return bool(trace.of(Finished)) and not any((trace.of(Answered), trace.of(Reserved), trace.of(Allocated)))
 
 
 @dataclass(frozen=True, slots=True)

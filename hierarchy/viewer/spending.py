@@ -15,7 +15,19 @@ from rich.text import Text
 
 from hierarchy.budget import NOTHING, Budget, Usage
 from hierarchy.energy import bill_wh, energy_wh, estimator
-from hierarchy.events import Finished, Kept, ModelFacts, Recalled, Released, Reserved, Retried, Settled, Started
+from hierarchy.events import (
+    Answered,
+    Finished,
+    Kept,
+    ModelFacts,
+    Planned,
+    Recalled,
+    Released,
+    Reserved,
+    Retried,
+    Settled,
+    Started,
+)
 from hierarchy.trace import Trace
 from hierarchy.viewer.answers import add_row, block
 from hierarchy.viewer.bars import Bar
@@ -122,7 +134,7 @@ class Call:
 def calls_of(trace: Trace) -> tuple[Call, ...]:
     """All calls and recalled replies, in the order in which they were asked for."""
     ends = {event.call: event for event in trace if isinstance(event, Settled | Released)}
-    waits = {event.call: event.wait_s for event in trace.of(Retried)}
+    waits = _waits(trace)
     found = []
     for event in trace:
         if isinstance(event, Recalled):
@@ -139,6 +151,22 @@ def calls_of(trace: Trace) -> tuple[Call, ...]:
         elif isinstance(event, Reserved):
             found.append(_call(event, ends.get(event.call), waits.get(event.call)))
     return tuple(found)
+
+
+def _waits(trace: Trace) -> dict[int, float]:
+    """How long was waited before a call was made again; one that then didn't fit the budget wasn't."""
+    asked: dict[int, str] = {}
+    waits: dict[int, float] = {}
+    for event in reversed(trace.events):
+        if isinstance(event, Reserved):
+            asked[event.call] = event.key or f"{event.stage} {event.node}"
+        elif isinstance(event, Retried):
+            waits[event.call] = event.wait_s
+    return {
+        call: wait
+        for call, wait in waits.items()
+        if any(later > call and what == asked.get(call) for later, what in asked.items())
+    }
 
 
 def _call(reserved: Reserved, end: Settled | Released | None, again: float | None) -> Call:
@@ -271,8 +299,10 @@ def _billed(calls: Iterable[Call]) -> int:
 def compared_view(trace: Trace) -> RenderableType | None:
     """What it took against one call with all of the document: tokens; USD and Wh where the models are known."""
     started, usage = next(iter(trace.of(Started)), None), trace.usage()
-    if started is None or not started.document_tokens or not usage.calls:
-        return None
+    if started is None or not started.document_tokens or not usage.calls or not trace.of(Answered):
+        return None  # Without an answer there is nothing to compare: it may have been about to cost more.
+    if any(planned.way == "whole" for planned in trace.of(Planned)):
+        return None  # This run read everything.
     facts = {one.role: one for one in started.models}
     reply = _reply_tokens(trace)
     whole = started.document_tokens + reply

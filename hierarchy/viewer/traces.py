@@ -34,7 +34,7 @@ from hierarchy.viewer.answers import add_row, block, notes_view, quotes, said, u
 from hierarchy.viewer.bars import Bar
 from hierarchy.viewer.maps import map_view
 from hierarchy.viewer.palette import CARE, QUIET, Flow, Legible
-from hierarchy.viewer.sorting import SortedTrace, is_gathered
+from hierarchy.viewer.sorting import REFUSED, SortedTrace, is_gathered, is_refused
 from hierarchy.viewer.spending import calls_view, compared_view, ledger_view
 from hierarchy.viewer.text import one_line, pages, percent, title, tokens
 from hierarchy.viewer.treemap import TreeMap, granted_by_node
@@ -298,6 +298,8 @@ def _unanswered(trace: Trace) -> RenderableType:
     if is_gathered(trace):
         granted = sum(grant.tokens for grant in trace.grants())
         return block("Context gathered", Text(f"{tokens(granted)} of the document, for a model of your own."))
+    if is_refused(trace):
+        return block("No answer", Text(REFUSED), style=f"bold {CARE}")
     lines = [Text("The trace ends before an answer.")]
     if held := trace.held_tokens():
         lines.append(Text(f"{tokens(held)} were held for calls that have no end.", style=QUIET))

@@ -13,7 +13,18 @@ from rich.text import Text
 from traced import large_trace, trace_of
 
 from hierarchy.budget import Budget, Usage
-from hierarchy.events import Finished, ModelFacts, Recalled, Released, Reserved, Retried, Settled, Started
+from hierarchy.events import (
+    Answered,
+    Finished,
+    ModelFacts,
+    Planned,
+    Recalled,
+    Released,
+    Reserved,
+    Retried,
+    Settled,
+    Started,
+)
 from hierarchy.trace import Trace
 from hierarchy.viewer.bars import Bar
 from hierarchy.viewer.palette import Flow, in_ascii
@@ -43,6 +54,9 @@ def reserved(call, stage="compose", **changes):
 def settled(call, tokens_in=300, tokens_out=50, **changes):
     usage = Usage(input_tokens=tokens_in, output_tokens=tokens_out, calls=1, cost_usd=0.008)
     return Settled(call=call, usage=usage, **changes)
+
+
+ANSWERED = Answered(text="Yes.", abstained=False, confidence=0.5, partial=False, citations=(), receipt={})
 
 
 class TestLedger:
@@ -106,6 +120,13 @@ class TestCalls:
         assert all(len(line) <= width for line in text.splitlines())
         assert "0.0080" in text
 
+    def test_made_again_only_where_it_was(self):
+        """A retry that no longer fit the budget isn't said to have been made."""
+        failed = (reserved(1), settled(1, error="Broke off."), Retried(call=1, attempt=2, wait_s=0.5))
+        assert "again" not in drawn(calls_view(Trace(failed)))
+        assert "again" not in drawn(calls_view(Trace((*failed, reserved(2, "refine")))))
+        assert "✗ failed, again after 0.5 s" in drawn(calls_view(Trace((*failed, reserved(2), settled(2)))))
+
     def test_thousands_of_calls_share_rows(self):
         """Those of a stage that ended alike; nothing is lost from the sums."""
         text = drawn(calls_view(large_trace(nodes=2_000, calls=1_500, reads=5)))
@@ -120,14 +141,20 @@ class TestCalls:
 class TestCompared:
     def test_against_reading_everything(self):
         """All of the document in one call with a reply as long, at the model's own prices; and whether it would fit."""
-        text = " ".join(drawn(compared_view(Trace((started(), reserved(1), settled(1))))).split())
+        text = " ".join(drawn(compared_view(Trace((started(), reserved(1), settled(1), ANSWERED)))).split())
         assert "tokens 350 20,050 1.7%" in text
         assert "USD $0.0080 $0.2050 3.9%" in text
         assert "Everything is more than acme/large takes: 9,000 tokens." in text
 
+    def test_only_what_can_be_compared(self):
+        """Not a run that was cut off, nor one that did read everything."""
+        assert compared_view(Trace((started(), reserved(1), settled(1)))) is None
+        whole = Planned(way="whole", why="All fits.")
+        assert compared_view(Trace((started(), whole, reserved(1), settled(1), ANSWERED))) is None
+
     def test_what_is_not_known_is_not_guessed(self):
         """Without prices there is no row for them."""
-        text = drawn(compared_view(Trace((started(models=()), reserved(1), settled(1)))))
+        text = drawn(compared_view(Trace((started(models=()), reserved(1), settled(1), ANSWERED))))
         assert "USD" not in text
         assert "Wh" not in text
 
@@ -136,7 +163,7 @@ class TestCompared:
         pytest.importorskip("ecologits")
         name = "openai/gpt-4o-mini"
         facts = ModelFacts(role="answer", name=name)
-        text = drawn(compared_view(Trace((started(model=name, models=(facts,)), reserved(1), settled(1)))))
+        text = drawn(compared_view(Trace((started(model=name, models=(facts,)), reserved(1), settled(1), ANSWERED))))
         assert "Wh: estimated by ecologits" in text
 
 
