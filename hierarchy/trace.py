@@ -140,8 +140,9 @@ class Trace:
                 if partial and last:
                     break
                 hint = "Read what stands before it with partial=True." if last else "Ask the question again."
+                why = "it is no whole JSON" if isinstance(error, json.JSONDecodeError) else error
                 raise StoreError(
-                    f"Line {number} of the trace is {'cut off or ' if last else ''}damaged: {error}", hint
+                    f"Line {number} of the trace is {'cut off or ' if last else ''}damaged: {why}.", hint
                 ) from error
         return cls(tuple(events))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,10 @@ def share(
         (markdown_file, lambda: share_text.trace_markdown(trace)),
         (redact_file, redacted),
     )
+    places = [path.absolute() for path, _ in wanted if path is not None]
+    twice = next((path for path in places if places.count(path) > 1), None)
+    if twice is not None:
+        raise InputError(f"{twice.name} is named for two things.", "Give each a file of its own.")
     for path, text in wanted:
         if path is not None:
             write(path, text(), source=file)
@@ -76,6 +81,9 @@ def _send(trace: Trace, endpoint: str, *, content: bool, ended_at: float) -> Non
 def explore(trace: Trace, file: Path, document: str | None) -> None:
     """Walk through a trace on the terminal."""
     from hierarchy.tui import explore as walk
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # It draws on standard error.
+        raise InputError("The explorer needs a terminal.", "Without one, leave out --tui, or write --html.")
 
     walk(trace, found_document(trace, document, file))
 

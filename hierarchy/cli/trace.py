@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hierarchy.cli import console
-from hierarchy.cli.exits import Exit
+from hierarchy.cli.exits import Exit, exit_code
 from hierarchy.cli.given_document import found_document
 from hierarchy.cli.options import budget_option, json_option, lexicons_option, prompts_option
 from hierarchy.cli.sharing import write
@@ -107,8 +107,11 @@ def show(file: Path, document: str | None, as_json: bool, events: bool, tui: boo
     from hierarchy import viewer
     from hierarchy.cli import sharing
 
+    _check_one_wish(tui=tui, events=events, json=as_json, written=sharing.is_asked(shared))
+    if shared["content"] and shared["otel_endpoint"] is None:
+        raise click.UsageError("--content goes with --otel: it says what is sent.")
     text = _text_of(file)
-    read, damage = _read(text)
+    read, damage = _read(text, file)
     _warn_of_changes(text, damage)
     if sharing.is_asked(shared):
         sharing.share(read, file, document, **shared)
@@ -140,7 +143,7 @@ def diff(first: Path, second: Path, as_json: bool) -> int:
     from hierarchy.comparing import compared
     from hierarchy.viewer.diffs import diff_view
 
-    comparison = compared(_read(_text_of(first))[0], _read(_text_of(second))[0])
+    comparison = compared(_read(_text_of(first), first)[0], _read(_text_of(second), second)[0])
     if as_json:
         console.show_json(comparison.to_dict())
     else:
@@ -181,17 +184,21 @@ def replay(
     from hierarchy.replaying import replay as replayed
     from hierarchy.viewer.verdicts import new_calls_view
 
-    read, _ = _read(_text_of(file))
+    read, _ = _read(_text_of(file), file)
     tree = _required(read, document, file)
     again = replayed(read, tree.document, budget=budget, prompts=prompts, lexicons=lexicons)
+    if again.error is not None and again.answer is None:
+        raise again.error
     if save_file:
         write(save_file, again.trace.to_jsonl(), source=file)
     told = again.to_dict()
     if as_json:
         console.show_json(told)
+        if again.error is not None:
+            return exit_code(again.error)  # The error is told in what was printed.
     else:
         console.show(viewer.trace_view(again.trace))
-        console.show(new_calls_view(told["new_calls"], again.known))
+        console.show(new_calls_view(told["new_calls"], again.known, anew=_built_in(read)))
     if again.error is not None:
         raise again.error
     return Exit.NO_ANSWER if again.answer is not None and again.answer.abstained else Exit.DONE
@@ -222,7 +229,7 @@ def verify(*, file: Path, document: str | None, prompts: Path | None, lexicons: 
     from hierarchy.viewer.verdicts import verdict_view
 
     text = _text_of(file)
-    read, _ = _read(text)
+    read, _ = _read(text, file)
     tree = found_document(read, document, file)
     verdict = verified(text, tree.document if tree else None, prompts=prompts, lexicons=lexicons).to_dict()
     if as_json:
@@ -244,15 +251,33 @@ def _text_of(file: Path) -> str:
         raise StoreError(f"{file} is no trace: it isn't text.", "Traces are what `ask --trace` writes.") from error
 
 
-def _read(text: str) -> tuple[Trace, StoreError | None]:
-    """The trace; if only its last line is damaged, all before it, and what is wrong."""
+def _read(text: str, file: Path) -> tuple[Trace, StoreError | None]:
+    """The trace; if only its last line is damaged, all before it, and what is wrong. Errors name the file."""
     from hierarchy.trace import Trace
 
+    if not text.strip():
+        raise StoreError(f"{file} is empty.", "Traces are what `ask --trace` writes: ask the question again.")
     try:
         return Trace.from_jsonl(text), None
     except StoreError as error:
-        whole = Trace.from_jsonl(text, partial=True)
-        return whole, StoreError(error.message, "What stands before it is shown.")
+        try:
+            whole = Trace.from_jsonl(text, partial=True)
+        except StoreError as worse:
+            raise StoreError(f"{file}: {worse.message}", worse.hint) from worse
+        return whole, StoreError(f"{file}: {error.message}", "What stands before it is shown.")
+
+
+def _check_one_wish(**wishes: bool) -> None:
+    """Refuse to do one of several things that were asked for, and say nothing of the others."""
+    if sum(wishes.values()) > 1:
+        raise click.UsageError("Choose one: --tui, --events, --json, or what is to be written or sent.")
+
+
+def _built_in(read: Trace) -> bool:
+    """Whether the built-in model answered, which a replay asks anew."""
+    from hierarchy.events import Started
+
+    return any(started.model == "extractive" for started in read.of(Started))
 
 
 def _warn_of_changes(text: str, damage: StoreError | None) -> None:

@@ -44,14 +44,16 @@ def _sentence(verdict: Mapping[str, Any]) -> str:
     return f"Nothing is wrong{within}" + (f"; {unchecked} could not be checked" if unchecked else "")
 
 
-def new_calls_view(calls: Sequence[Mapping[str, Any]], known: int) -> RenderableType:
+def new_calls_view(calls: Sequence[Mapping[str, Any]], known: int, *, anew: bool = False) -> RenderableType:
     """Which calls of a replay were known, and which would be new.
 
     Args:
         calls: The new ones, as `replaying.NewCall` holds them.
         known: How many were known.
+        anew: Whether the built-in model answered them, rather than what is on record.
     """
-    lead = Text(f"{known:,} call{'' if known == 1 else 's'} answered from what is on record")
+    how = "anew by the built-in model" if anew else "from what is on record"
+    lead = Text(f"{known:,} call{'' if known == 1 else 's'} answered {how}")
     if not calls:
         return block("Replayed: this is the run at that budget", lead)
     table = Table.grid(padding=(0, 2))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from hierarchy.cli import main
 from hierarchy.cli.exits import Exit
+from hierarchy.events import Started
 from hierarchy.trace import Trace, broken_line
 
 CHART = (
@@ -46,6 +48,28 @@ def all_days(page):
     """Whether a page holds all of the chart, far more than was read."""
     words = " ".join(re.sub(r"<[^>]+>", "", page).split())
     return all(f"On day {n} " in words for n in range(150))
+
+
+class TestTraceFile:
+    def test_only_a_trace_is_written_over(self, saved, tmp_path):
+        """The document named by mistake stays; so does any other file; an earlier trace is replaced."""
+        chart = tmp_path / "chart.md"
+        for place in (chart, tmp_path / "other.md"):
+            place.write_text(CHART)
+            told = run("ask", chart, QUESTION, "--trace", place)
+            assert told.exit_code == Exit.INPUT
+            assert "no trace" in told.stderr
+            assert place.read_text() == CHART
+        assert run("ask", chart, QUESTION, "--budget", "900", "--trace", saved).exit_code == Exit.DONE
+        assert Trace.from_jsonl(saved.read_text()).of(Started)[0].budget.total_tokens == 900
+        assert run("ask", chart, QUESTION, "--trace", "-").exit_code == Exit.USAGE
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Only there are writes refused.")
+    def test_a_full_disk(self, saved, tmp_path):
+        """It is told as what it is, and no defect."""
+        told = run("ask", tmp_path / "chart.md", QUESTION, "--trace", "/dev/full")
+        assert told.exit_code == Exit.STORE
+        assert "No space left" in told.stderr
 
 
 class TestShow:
@@ -137,6 +161,51 @@ class TestShow:
         assert told.exit_code == Exit.INPUT
         assert "OTEL_EXPORTER_OTLP_ENDPOINT" in told.stderr
 
+    def test_a_refused_question_is_no_gathered_context(self, saved, tmp_path):
+        """A budget too small leaves a trace that says so; context that was gathered is still told as such."""
+        refused, gathered = tmp_path / "refused.jsonl", tmp_path / "gathered.jsonl"
+        asked = run("ask", tmp_path / "chart.md", QUESTION, "--budget", "9", "--trace", refused)
+        assert asked.exit_code == Exit.BUDGET
+        for told in (
+            run("trace", refused),
+            run("trace", refused, "--markdown", "-"),
+            run("trace", refused, "--html", "-"),
+        ):
+            assert "refused before anything was read" in " ".join(told.stdout.split())
+            assert "gathered" not in told.stdout
+        run("context", tmp_path / "chart.md", QUESTION, "--budget", "600", "--trace", gathered)
+        assert "Context gathered" in run("trace", gathered).stdout
+
+    def test_one_thing_at_a_time(self, saved, tmp_path):
+        """Of two wishes that exclude each other none is silently dropped."""
+        for options in (("--tui", "--json"), ("--events", "--json"), ("--json", "--markdown", "-"), ("--content",)):
+            told = run("trace", saved, *options)
+            assert told.exit_code == Exit.USAGE, options
+            assert QUESTION not in told.stdout
+        page = tmp_path / "page"
+        told = run("trace", saved, "--html", page, "--svg", page)
+        assert told.exit_code == Exit.INPUT
+        assert "page is named for two things" in told.stderr
+        assert not page.exists()
+
+    def test_the_explorer_needs_a_terminal(self, saved):
+        """In a pipe it is refused, rather than waiting for keys that nobody presses."""
+        told = run("trace", saved, "--tui")
+        assert told.exit_code == Exit.INPUT
+        assert "needs a terminal" in told.stderr
+
+    def test_an_empty_or_damaged_file_is_named(self, saved, tmp_path):
+        """Of two files given, which one is wrong; and in words, not in the parser's."""
+        empty, damaged = tmp_path / "empty.jsonl", tmp_path / "damaged.jsonl"
+        empty.touch()
+        assert "empty.jsonl is empty" in run("trace", empty).stderr
+        assert "empty.jsonl is empty" in run("trace", "diff", saved, empty).stderr
+        lines = saved.read_text().splitlines()
+        damaged.write_text("\n".join([*lines[:4], "{", *lines[5:]]))
+        told = run("trace", "diff", saved, damaged)
+        assert told.exit_code == Exit.STORE
+        assert "damaged.jsonl: Line 5 of the trace is damaged: it is no whole JSON." in told.stderr.replace("\n", " ")
+
 
 class TestDiff:
     def test_two_budgets(self, saved, tmp_path):
@@ -173,6 +242,12 @@ class TestReplay:
         """As asking would."""
         assert run("trace", "replay", saved, "--budget", "9").exit_code == Exit.BUDGET
         assert run("trace", "replay", saved, "--budget", "much").exit_code == Exit.USAGE
+        assert not run("trace", "replay", saved, "--budget", "9").stdout  # nothing of a run that there isn't
+        assert "error" in json.loads(run("trace", "replay", saved, "--budget", "9", "--json").stdout)
+
+    def test_the_built_in_model_answers_anew(self, saved):
+        """It isn't said to be on record what was answered now."""
+        assert "answered anew by the built-in model" in run("trace", "replay", saved, "--budget", "900").stdout
 
 
 class TestVerify:
