@@ -134,6 +134,9 @@ class ProviderModel:
         check_fuse(self.name)
         reply, watch = Reply(on_text), Watch(self._timeout_s)
         try:
+            if not litellm.cache_info().currsize:
+                litellm()  # Seconds, once, which are no part of the call and its timeout.
+                reply, watch = Reply(on_text), Watch(self._timeout_s)
             arguments = self._arguments(request, streamed=on_text is not None)
             with self._line.client() as client, watch.closes(client.get("client")), alone():
                 response = litellm().completion(**arguments, **client)
@@ -150,8 +153,9 @@ class ProviderModel:
         check_fuse(self.name)
         reply, watch = Reply(on_text), Watch(self._timeout_s)
         try:
-            if not litellm.cache_info().currsize:  # Seconds, once, that other tasks needn't wait.
+            if not litellm.cache_info().currsize:  # Seconds, once: no part of the call, and other tasks needn't wait.
                 await asyncio.to_thread(litellm)
+                reply, watch = Reply(on_text), Watch(self._timeout_s)
             arguments = self._arguments(request, streamed=on_text is not None)
             async with asyncio.timeout(self._timeout_s), self._line.aclient() as client:
                 with alone():
@@ -210,7 +214,7 @@ class ProviderModel:
     @property
     def _shown_base(self) -> str | None:
         """The API base for messages."""
-        return redacted(self._api_base, self._api_key) if self._api_base else None
+        return redacted(self._api_base, (self._api_key or "",)) if self._api_base else None
 
     @property
     def _model(self) -> str:
@@ -293,6 +297,7 @@ class ProviderModel:
             api_base=self._shown_base,
             timeout_s=self._timeout_s,
             secret=self._api_key,
+            headers=_header_values(self._options),
         )
 
     def _unwelcome(self, error: Exception) -> str | None:
@@ -331,6 +336,13 @@ def _text_of(content: Any) -> str:
     if isinstance(content, list):
         return "".join(str(block.get("text", "")) for block in content if isinstance(block, dict))
     return content if isinstance(content, str) else ""
+
+
+def _header_values(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """What options say of a call that providers may repeat and nobody else is to see: keys, and what headers hold."""
+    headers = [options.get(name) for name in ("extra_headers", "headers")]
+    values = [value for each in headers if isinstance(each, Mapping) for value in each.values()]
+    return tuple(value for value in (options.get("api_key"), *values) if isinstance(value, str))
 
 
 def _openai_base() -> str | None:

@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from loopback import BEHAVIOURS, Behaviour, Loopback, answers, fails
 
 from hierarchy.calls import Request
 from hierarchy.errors import ContextExceeded, InputError, OutputInvalid, Refused, Unavailable
-from hierarchy.models import CallsForbidden, Model, ProviderModel, forbid_calls, wire
+from hierarchy.models import CallsForbidden, Model, ProviderModel, forbid_calls, provider, wire
 from hierarchy.models.failures import Caller, failed, redacted
 from hierarchy.models.replies import usage_of
 from hierarchy.tokens import TiktokenCounter
@@ -384,6 +385,21 @@ class TestFailures:
         assert (outcome.retry_after_s, outcome.unbilled) == (0.0, False)
         assert server.wait_closed()
 
+    @pytest.mark.parametrize("way", ["sync", "async"])
+    def test_importing_litellm_takes_no_time_of_a_call(self, model, way, monkeypatch):
+        """The first call is timed as any other: a trace tells how long the provider took."""
+        library = wire.litellm()
+
+        @lru_cache(maxsize=1)
+        def slow():
+            time.sleep(2)
+            return library
+
+        monkeypatch.setattr(provider, "litellm", slow)
+        outcome = ask(model, way)
+        assert outcome.error is None
+        assert outcome.seconds < 1.5
+
     @pytest.mark.parametrize("way", WAYS)
     def test_a_trickle_is_not_in_time(self, server, way):
         """A server that sends a little now and then doesn't keep a call open for good, streamed or not."""
@@ -468,6 +484,18 @@ class TestFailures:
         assert "not-like-any-other-key" not in shown
         assert "[key]" in shown
 
+    @pytest.mark.parametrize("way", WAYS)
+    def test_headers_never_show(self, server, way):
+        """What headers of one's own hold, and a key among the options, isn't quoted either: it would be in traces."""
+        server.script = lambda received: fails(
+            400, f"no: {received.headers['x-corp']} {received.headers['authorization']}"
+        )
+        options = {"extra_headers": {"X-Corp": "plain words of ours"}, "api_key": "another-of-ours"}
+        shown = str(ask(ProviderModel("some-model", api_base=server.url, options=options), way).error)
+        assert "[key]" in shown
+        assert "plain words" not in shown
+        assert "another-of-ours" not in shown
+
     def test_keys_in_addresses_never_show(self):
         """An address with a name and password, or a key behind a question mark, is shown without."""
         for base in ("http://me:secret-word@127.0.0.1:9/v1", "http://127.0.0.1:9/v1?api_key=secret-word"):
@@ -532,7 +560,7 @@ for _ in range(6):
     @given(st.text(max_size=60), st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", min_size=8, max_size=40))
     def test_redaction(self, text, secret):
         """A key given for a call shows nowhere, whatever stands around it."""
-        assert secret not in redacted(f"{text}{secret}{text}", secret)
+        assert secret not in redacted(f"{text}{secret}{text}", (secret,))
 
     @given(
         st.dictionaries(
