@@ -661,7 +661,7 @@ except Unavailable as error:
     print(error)
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 'pip install "hierarchy[otel]"' in ran.stdout
+    assert 'pip install ".[otel]"' in ran.stdout
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():

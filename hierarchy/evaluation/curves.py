@@ -36,7 +36,7 @@ def check_drawing() -> None:
     if not find_spec("matplotlib"):
         raise InputError(
             "Figures need matplotlib, which isn't installed.",
-            'Run `pip install "hierarchy[eval]"`, or leave --figures out.',
+            'From the clone, run `pip install ".[eval]"`, or leave --figures out.',
         )
 
 

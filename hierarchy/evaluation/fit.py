@@ -207,7 +207,7 @@ def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS) -> Fores
     try:
         import lightgbm
     except ImportError as error:
-        raise Unavailable("Fitting needs LightGBM.", 'Install it with pip install "hierarchy[fit]".') from error
+        raise Unavailable("Fitting needs LightGBM.", 'From the clone: pip install ".[fit]".') from error
     rows, labels, weights = _sampled(given, seed)
     data = lightgbm.Dataset(rows, labels, weight=weights, feature_name=list(FEATURES))
     booster = lightgbm.train({**_SETTINGS, "seed": seed, "num_threads": 1}, data, rounds)

@@ -70,7 +70,7 @@ def export(
     try:
         from hierarchy.telemetry import wire
     except ImportError as error:
-        hint = 'Install it with pip install "hierarchy[otel]".'
+        hint = 'From the clone: pip install ".[otel]".'
         raise Unavailable("Exporting spans needs OpenTelemetry.", hint) from error
     ready = wire.readable(spans, service_name or os.environ.get("OTEL_SERVICE_NAME") or "hierarchy")
     try:

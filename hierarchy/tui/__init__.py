@@ -52,5 +52,5 @@ def _app() -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "textual":
             raise
-        raise Unavailable("The explorer needs Textual.", 'Install it with pip install "hierarchy[tui]".') from error
+        raise Unavailable("The explorer needs Textual.", 'From the clone: pip install ".[tui]".') from error
     return app

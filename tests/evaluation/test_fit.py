@@ -162,7 +162,7 @@ class TestErrors:
         monkeypatch.setattr(builtins, "__import__", refuse)
         with pytest.raises(Unavailable) as caught:
             grown(given, seed=1)
-        assert "hierarchy[fit]" in caught.value.hint
+        assert ".[fit]" in caught.value.hint
 
 
 def test_progress_is_told(samples):
