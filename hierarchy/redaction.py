@@ -350,10 +350,16 @@ RULES: Mapping[type, Mapping[str, Rule]] = {
         "usage": _record,
         "error": _words,
         "error_kind": _name,
+        "error_hint": _words,
         "reply": _gone,
         **_figures("call", "overdraft_tokens", "cached", "seconds", "retry_after_s", "reported_input_tokens"),
     },
-    Released: {"error": _words, "error_kind": _name, **_figures("call", "attempted", "seconds", "retry_after_s")},
+    Released: {
+        "error": _words,
+        "error_kind": _name,
+        "error_hint": _words,
+        **_figures("call", "attempted", "seconds", "retry_after_s"),
+    },
     Recalled: {
         "stage": _name,
         "node": _node,

@@ -23,16 +23,19 @@ from hierarchy.calls import Outcome, Request
 from hierarchy.document import Document
 from hierarchy.engine import Reasoner
 from hierarchy.errors import HierarchyError, InputError, ModelError, StoreError
-from hierarchy.events import ModelFacts, Recalled, Released, Reserved, Settled, Started
+from hierarchy.events import ModelFacts, Noted, Recalled, Released, Reserved, Settled, Started, Stopped
 from hierarchy.journal import Call, circumstances
-from hierarchy.margins import Margin
+from hierarchy.margins import Margin, Margins
 from hierarchy.models import ExtractiveModel
-from hierarchy.session import Retries
+from hierarchy.session import NO_JOURNAL, NOT_KEPT, Retries, Session, Work
 from hierarchy.tokens import Counter, TiktokenCounter
 from hierarchy.trace import Trace
 from hierarchy.tree import SummaryTree
 
 __all__ = ["NewCall", "RecordedModel", "Replay", "replay", "started_of"]
+
+# No provider counts so much higher; a larger figure in a trace is none that can be reckoned with.
+_MOST_MARGIN = 1_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,35 +157,15 @@ def replay(
     reasoner = _reasoner(started, prompts, lexicons)
     tree = reasoner.outline(document)
     caps = _caps(started.budget if budget is None else Budget.parse(budget, document_tokens=tree.tokens))
-    known = _Known(trace, recalled=budget is None)
     session, flow = reasoner.opened(tree, started.question, caps, 0.0)
-    session.journal = known
-    work = session.work(flow)
-    new: tuple[NewCall, ...] = ()
-    answered = 0
-    outcomes: tuple[Outcome, ...] | None = None
-    try:
-        while True:
-            calls = next(work) if outcomes is None else work.send(outcomes)
-            found = [known.outcome(call) for call in calls]
-            answered += sum(outcome is not None for outcome in found)
-            missing = [call for call, outcome in zip(calls, found, strict=True) if outcome is None]
-            if missing and not new:
-                new = tuple(map(_new, missing))
-                session.stopped = True
-            outcomes = tuple(outcome or session.late(sent=False) for outcome in found)
-    except StopIteration as ended:
-        answer, error = ended.value, None
-    except HierarchyError as raised:
-        answer, error = None, raised
-    if answer is not None:
-        try:
-            answer = session.finished(answer)
-        except ModelError as raised:
-            answer, error = raised.partial, raised
+    known = session.journal = _Known(trace, session, recalled=budget is None)
+    if budget is None:
+        session.margins = _MarginsOfThen(trace)
+    driven = _Driven(session=session, known=known, trace=trace if budget is None else Trace())
+    answer, error = driven.ended(session.work(flow))
     again = _as_first(session.trace(), started, same=budget is None)
     _check_same(again, started)
-    return Replay(trace=again, answer=answer, known=answered, new=new, error=error)
+    return Replay(trace=again, answer=answer, known=driven.answered, new=driven.new, error=error)
 
 
 def started_of(trace: Trace) -> Started:
@@ -207,15 +190,19 @@ class _Known:
     """The replies of a trace: those that were made as calls, and those that were there already."""
 
     trace: Trace
+    session: Session
     recalled: bool  # whether what was there already is so again, or counts as a call
     _made: dict[str, deque[Outcome]] = field(init=False)
     _there: dict[str, Outcome] = field(init=False)
+    _not_kept: dict[int, str] = field(init=False)
 
     def __post_init__(self) -> None:
         ends = {event.call: event for event in self.trace if isinstance(event, Settled | Released)}
-        self._made, self._there = defaultdict(deque), {}
-        for event in self.trace:
-            if isinstance(event, Reserved) and event.call in ends:
+        self._made, self._there, self._not_kept = defaultdict(deque), {}, {}
+        for place, event in enumerate(self.trace, 1):
+            if isinstance(event, Settled) and (trouble := _trouble(self.trace, place, NOT_KEPT)):
+                self._not_kept[event.call] = trouble
+            elif isinstance(event, Reserved) and event.call in ends:
                 self._made[event.key].append(_outcome(ends[event.call]))
             elif isinstance(event, Recalled):
                 there = Outcome(text=event.reply, usage=_without(event.usage, event.failed))
@@ -226,7 +213,11 @@ class _Known:
 
     def recall(self, key: str) -> Outcome | None:
         """As `Journal.recall`."""
-        return self._there.get(key) if self.recalled else None
+        if not self.recalled:
+            return None
+        if trouble := _trouble(self.trace, len(self.session.events), NO_JOURNAL):
+            raise StoreError(trouble)
+        return self._there.get(key)
 
     def keep(self, key: str, model: str, stage: str, outcome: Outcome) -> None:
         """As `Journal.keep`; nothing is kept."""
@@ -236,12 +227,84 @@ class _Known:
         if isinstance(call.model, ExtractiveModel):
             return call.model.complete(call.request)
         outcomes = self._made.get(call.key)
+        if self.recalled and (trouble := self._not_kept.get(call.reservations[0].number)):
+            call.trouble = StoreError(trouble)
         return outcomes.popleft() if outcomes else None
+
+
+def _trouble(trace: Trace, place: int, what: str) -> str:
+    """What a journal said that was in trouble there; empty if none was."""
+    event = trace.events[place] if place < len(trace) else None
+    return event.what.removeprefix(what) if isinstance(event, Noted) and event.what.startswith(what) else ""
+
+
+@dataclass(kw_only=True)
+class _Driven:
+    """A session that is driven by a trace's replies, and stopped where the run was."""
+
+    session: Session
+    known: _Known
+    trace: Trace  # of the run that is done again as it was; an empty one if it is another
+    answered: int = 0
+    new: tuple[NewCall, ...] = ()
+
+    def ended(self, work: Work[Answer]) -> tuple[Answer | None, HierarchyError | None]:
+        """What it comes to."""
+        try:
+            return self.session.finished(self._ended(work)), None
+        except ModelError as error:
+            return error.partial, error
+        except HierarchyError as error:
+            return None, error
+
+    def _ended(self, work: Work[Answer]) -> Answer:
+        outcomes: tuple[Outcome, ...] | None = None
+        self._stop_as_then()
+        while True:
+            try:
+                calls = next(work) if outcomes is None else work.send(outcomes)
+            except StopIteration as ended:
+                answer: Answer = ended.value
+                return answer
+            found = [self.known.outcome(call) for call in calls]
+            self._stop_as_then()
+            self.answered += sum(outcome is not None for outcome in found)
+            missing = [call for call, outcome in zip(calls, found, strict=True) if outcome is None]
+            if missing and not self.new:
+                self.new = tuple(map(_new, missing))
+                self.session.stopped = True
+            outcomes = tuple(self._come_back(outcome) for outcome in found)
+
+    def _come_back(self, outcome: Outcome | None) -> Outcome:
+        if outcome is None or (outcome.unsent and self.session.stopped):
+            return self.session.late(sent=False)
+        return outcome
+
+    def _stop_as_then(self) -> None:
+        """An interrupt is taken between calls; one before the first is told of after the beginning."""
+        here = max(1, len(self.session.events))
+        if here < len(self.trace) and isinstance(self.trace.events[here], Stopped):
+            self.session.stopped = True
+
+
+class _MarginsOfThen(Margins):
+    """What all questions together knew of margins when each call of a run was made: more than its own told it."""
+
+    def __init__(self, trace: Trace) -> None:
+        super().__init__()
+        self._then: dict[tuple[str, int], deque[float]] = defaultdict(deque)
+        for call in trace.of(Reserved):
+            self._then[call.model, call.input_tokens].append(call.margin)
+
+    def factor(self, model: str, first: float, counted: int | None = None) -> float:  # noqa: ARG002
+        """As `Margins.factor`; 1 where no such call is on record."""
+        then = self._then.get((model, counted or 0))
+        return min(then.popleft(), _MOST_MARGIN) if then else 1.0
 
 
 def _outcome(end: Settled | Released) -> Outcome:
     """What had come back, as the session was told it."""
-    error = _error(end.error_kind, end.error) if end.error or end.error_kind else None
+    error = _error(end) if end.error or end.error_kind else None
     if isinstance(end, Settled):
         read = -1 if end.reported_input_tokens is None else end.reported_input_tokens
         outcome = Outcome(text=end.reply, usage=replace(end.usage, input_tokens=read), error=error)
@@ -263,12 +326,12 @@ def _without(usage: Usage, failed: Usage) -> Usage:
     )
 
 
-def _error(kind: str, message: str) -> HierarchyError:
+def _error(end: Settled | Released) -> HierarchyError:
     """An error of the kind that it was: what is done about a failed call depends on it."""
-    found = getattr(errors, kind, None)
+    found = getattr(errors, end.error_kind, None)
     if not isinstance(found, type) or not issubclass(found, HierarchyError) or found is errors.BudgetTooSmall:
         found = ModelError
-    made: HierarchyError = found(message)
+    made: HierarchyError = found(end.error, end.error_hint)
     return made
 
 

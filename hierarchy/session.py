@@ -44,7 +44,7 @@ from hierarchy.models import Model
 from hierarchy.templates import AnswerText
 from hierarchy.trace import Trace
 
-__all__ = ["OnEvent", "Retries", "Session", "Work"]
+__all__ = ["NOT_KEPT", "NO_JOURNAL", "OnEvent", "Retries", "Session", "Work"]
 
 OnEvent = Callable[[Event], None]
 Work = Generator[tuple[Call, ...], tuple[Outcome, ...], T]
@@ -52,6 +52,10 @@ Work = Generator[tuple[Call, ...], tuple[Outcome, ...], T]
 
 ANSWERING = frozenset({"compose", "follow_up"})
 """Stages whose replies hold the answer."""
+
+NO_JOURNAL = "Replies can't be looked up or kept, so all are paid for. "
+NOT_KEPT = "A reply couldn't be kept: "
+"""How notes of trouble with the journal begin; what it said follows."""
 
 # Shares of one account are told apart by number.
 _numbers = count(1)
@@ -264,7 +268,7 @@ class Session:
     def _distrust(self, error: StoreError) -> None:
         """What was kept can't be read: the question goes on without, and says so once."""
         self.journal = None
-        self.record(Noted(what=f"Replies can't be looked up or kept, so all are paid for. {error}"))
+        self.record(Noted(what=f"{NO_JOURNAL}{error}"))
 
     def _admitted(
         self, requests: tuple[Request, ...], waits: dict[int, float], outcomes: list[Outcome | None]
@@ -365,6 +369,7 @@ class Session:
                     attempted=True,
                     error=outcome.error.message,
                     error_kind=type(outcome.error).__name__,
+                    error_hint=outcome.error.hint,
                     seconds=outcome.seconds,
                     retry_after_s=outcome.retry_after_s,
                 )
@@ -390,7 +395,7 @@ class Session:
         elif isinstance(outcome.error, ModelError) and outcome.unbilled:
             self._refused = outcome.error
         if call.trouble:
-            self.record(Noted(what=f"A reply couldn't be kept: {call.trouble}"))
+            self.record(Noted(what=f"{NOT_KEPT}{call.trouble}"))
         return replace(outcome, usage=before + billed)
 
     def _each(self, held: tuple[Reservation, ...], close: Callable[[Account, Reservation], object]) -> None:

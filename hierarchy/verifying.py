@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hierarchy.budget import NOTHING, Usage
+from hierarchy.budget import Usage
 from hierarchy.calls import HELPER_STAGES
 from hierarchy.document import Document
-from hierarchy.errors import HierarchyError, InputError, StoreError
+from hierarchy.errors import HierarchyError, InputError, Interrupted, StoreError
 from hierarchy.events import (
     Allocated,
     Answered,
@@ -31,7 +31,6 @@ from hierarchy.events import (
     Reserved,
     Settled,
     Started,
-    Stopped,
 )
 from hierarchy.replaying import replay
 from hierarchy.tokens import TiktokenCounter
@@ -40,8 +39,8 @@ from hierarchy.tree import SummaryTree
 
 __all__ = ["Check", "Verdict", "verified"]
 
-# What events say where a clock or an interrupt had a hand in it: from there on no replay can follow.
-_FROM_OUTSIDE = ("interrupted", "The run was stopped.", "seconds are up.")
+# What events say where a clock had a hand in it: from there on no replay can follow.
+_CLOCK = "seconds are up."
 _USD_STEP = 1e-9
 
 
@@ -344,33 +343,45 @@ def _run_again(
         return Check(name=name, holds=None, detail=f"{error.message} {error.hint}".strip())
     except HierarchyError as error:
         return Check(name=name, holds=False, detail=f"Done again, it ends with: {error.message}")
-    events, outside = _comparable(trace)
-    for number, (then, now) in enumerate(zip(events, again, strict=False), 2):
-        if _told(then) != _told(now):
-            return _differs(trace, number, then, now)
+    events, broken_off = _before_the_clock(trace), _closing(trace)
+    for number, (then, now) in enumerate(zip(events, again, strict=False)):
+        if then != now:
+            return _outside(number) if number >= broken_off else _differs(trace, number + 2, then, now)
     if len(again) < len(events):
         return Check(name=name, holds=False, detail=f"Done again, it ends after {len(again):,} events.")
-    if outside:
-        detail = f"The first {len(events):,} events come about again; then the run was cut short from outside."
-        return Check(name=name, holds=True, detail=detail)
+    if len(events) < len(trace):
+        return _outside(len(events))
     if len(events) < len(again) and isinstance(trace.events[-1], Finished):
         return Check(name=name, holds=False, detail=f"Done again, it goes on after {len(events):,} events.")
     return Check(name=name, holds=True, detail=f"All {len(events):,} events come about again, prompts and grants too.")
 
 
+def _outside(events: int) -> Check:
+    detail = f"The first {events:,} events come about again; then the run was cut short from outside."
+    return Check(name="run again", holds=None, detail=detail)
+
+
 def _differs(trace: Trace, number: int, then: Event, now: Event) -> Check:
-    started = trace.of(Started)[0]
-    detail = f"Line {number:,} comes out otherwise: {_lead(then)} then, {_lead(now)} now."
-    if started.shared:
-        return Check(name="run again", holds=None, detail=f"{detail} Other questions drew on the same account.")
-    if started.budget.max_seconds is not None:
-        return Check(name="run again", holds=None, detail=f"{detail} Time was capped, which a replay doesn't know.")
+    """What it means that an event comes out otherwise: nothing, where others had a hand in it."""
     from hierarchy import __version__
 
-    if started.made_by != __version__:
-        made = f"{detail} It was made by version {started.made_by or 'unknown'}; this is {__version__}."
-        return Check(name="run again", holds=None, detail=made)
-    return Check(name="run again", holds=False, detail=detail)
+    started = trace.of(Started)[0]
+    detail = f"Line {number:,} comes out otherwise: {_lead(then)} then, {_lead(now)} now."
+    why = ""
+    if started.shared:
+        why = "Other questions drew on the same account."
+    elif started.budget.max_seconds is not None:
+        why = "Time was capped, which a replay doesn't know."
+    elif started.made_by != __version__:
+        why = f"It was made by version {started.made_by or 'unknown'}; this is {__version__}."
+    elif isinstance(then, Noted) and isinstance(now, Reserved) and then.what.startswith(_unsent(now)):
+        why = "Other questions may have taught how the model counts, so that less fit."
+    return Check(name="run again", holds=None if why else False, detail=f"{detail} {why}".strip())
+
+
+def _unsent(call: Reserved) -> str:
+    """How a note begins that says of a call that it didn't fit."""
+    return f"A {call.stage} call wasn't sent: {call.stage} needs "
 
 
 def _lead(event: Event) -> str:
@@ -378,24 +389,28 @@ def _lead(event: Event) -> str:
     return line if len(line) <= 100 else f"{line[:99]}…"
 
 
-def _comparable(trace: Trace) -> tuple[tuple[Event, ...], bool]:
-    """The events up to where something from outside had a hand in it, and whether something had."""
-    for number, event in enumerate(trace):
-        if isinstance(event, Stopped):
-            return trace.events[:number], True
+def _before_the_clock(trace: Trace) -> tuple[Event, ...]:
+    """The events up to where time was up."""
+    capped = any(started.budget.max_seconds is not None for started in trace.of(Started))
+    for number, event in enumerate(trace if capped else ()):
         said = event.error if isinstance(event, Settled | Released) else event.what if isinstance(event, Noted) else ""
-        if any(sign in said for sign in _FROM_OUTSIDE):
-            return trace.events[:number], True
-    return trace.events, False
+        if _CLOCK in said:
+            return trace.events[:number]
+    return trace.events
 
 
-def _told(event: Event) -> Event:
-    """An event without what the run learned of its provider elsewhere at the same time.
+def _closing(trace: Trace) -> int:
+    """How many events come before a run without an answer has its books closed, as one that was broken off has."""
+    if trace.of(Answered) or not trace.of(Finished):
+        return len(trace)
+    at = len(trace) - 1
+    while at and _left_open(trace.events[at - 1]):
+        at -= 1
+    return at
 
-    Reservations are reckoned again by themselves; the margin is what other questions with the same model teach, too.
-    """
-    if isinstance(event, Reserved):
-        return replace(event, margin=1.0, tokens=0, cost_usd=None)
+
+def _left_open(event: Event) -> bool:
+    """Whether a call was open when the books were closed."""
     if isinstance(event, Settled):
-        return replace(event, overdraft_tokens=0, usage=NOTHING)
-    return event
+        return event.error_kind == Interrupted.__name__
+    return isinstance(event, Released) and not event.attempted

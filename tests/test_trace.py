@@ -305,11 +305,11 @@ class TestVersions:
             '{"event": "trace", "version": 2}\n'
             '{"event": "kept", "tokens": 5, "cost_usd": null, "chain": "f7ea4dc7769892fc42b75925c78a37da"}\n'
             '{"event": "settled", "call": 1, "usage": {"input_tokens": 3, "output_tokens": 0, "calls": 1, "c'
-            'ost_usd": null}, "overdraft_tokens": 0, "cached": false, "error": "", "error_kind": "", "reply"'
-            ': "", "seconds": null, "retry_after_s": null, "reported_input_tokens": null, "chain": "e613b841'
-            '808899d0fe00d0524bec9b73"}\n'
-            '{"event": "handed_back", "node": "0", "tokens": 2, "why": "", "chain": "921d764581aa08eaadb2f20'
-            '6012f1f0e"}\n'
+            'ost_usd": null}, "overdraft_tokens": 0, "cached": false, "error": "", "error_kind": "", "error_'
+            'hint": "", "reply": "", "seconds": null, "retry_after_s": null, "reported_input_tokens": null, '
+            '"chain": "6d60e98efb4fd95609f1134b5bcd99aa"}\n'
+            '{"event": "handed_back", "node": "0", "tokens": 2, "why": "", '
+            '"chain": "6b29282e2770fea5840bcae7353cf4f6"}\n'
         )
 
     def test_an_older_version_opens(self):

@@ -9,15 +9,18 @@ from dataclasses import replace
 import hostile
 import pytest
 from documents import chart, long_text
+from loopback import BEHAVIOURS, Loopback
 from test_replaying import telling
 
 import hierarchy
 from hierarchy.budget import Budget, Usage
 from hierarchy.document import Document
-from hierarchy.engine import Reasoner
-from hierarchy.errors import InputError, StoreError
-from hierarchy.events import Allocated, Answered, Finished, GrantLine, Kept, Read, Reserved, Settled, Started
-from hierarchy.models import FunctionModel
+from hierarchy.drivers import Places, drive
+from hierarchy.engine import Reasoner, outline
+from hierarchy.errors import HierarchyError, InputError, StoreError
+from hierarchy.events import Allocated, Answered, Finished, GrantLine, Kept, Noted, Read, Reserved, Settled, Started
+from hierarchy.margins import Margin
+from hierarchy.models import FunctionModel, ProviderModel
 from hierarchy.trace import Trace
 from hierarchy.verifying import verified
 
@@ -100,7 +103,7 @@ class TestSound:
         assert "beyond" in next(check.detail for check in verdict.checks if check.name == "budget")
 
     def test_a_run_that_was_stopped(self):
-        """What came before the interruption comes about again."""
+        """An interruption comes about again where it came, and so does what was answered from."""
         stop = threading.Event()
 
         def reply(request):
@@ -111,9 +114,112 @@ class TestSound:
         agreement = Document(name="agreement.txt", text=long_text(110))
         answer = Reasoner(FunctionModel(reply), way="staged").ask(agreement, QUESTION, 2_000, stop=stop)
         assert answer.partial
+        trace = telling(answer.trace)
+        verdict = verified(trace.to_jsonl(), agreement)
+        assert not unchecked(verdict)
+        assert verdict.holds
+        assert "run again" in wrong(verified(changed(trace, Answered, text="Another."), agreement))
+
+    def test_a_run_that_was_broken_off(self):
+        """A listener that raises ends the run where it likes: what came before comes about again, the rest is said."""
+        for number in range(6, 15):
+            heard = []
+
+            def hear(event, number=number, heard=heard):
+                heard.append(event)
+                if len(heard) == number:
+                    raise RuntimeError
+
+            agreement = Document(name="agreement.txt", text=long_text(110))
+            session, flow = Reasoner(FunctionModel(lambda _: "[]"), way="staged").opened(
+                outline(agreement), QUESTION, 2_000, 0.0
+            )
+            session.on_event = hear
+            with pytest.raises(RuntimeError):
+                drive(session, session.work(flow), Places(2))
+            verdict = verified(telling(session.trace()).to_jsonl(), agreement)
+            assert verdict.holds
+            assert unchecked(verdict) == ["run again"]
+            assert "cut short" in verdict.checks[-1].detail
+
+    @pytest.mark.parametrize(
+        "name", ["503", "401", "drop-body", "empty", "bad-body", "html-body", "no-usage", "usage-low"]
+    )
+    def test_failures_over_http(self, name):
+        """What a provider's failure is said to be mended by is in the notes of a run, and comes about again."""
+        with Loopback(BEHAVIOURS[name]) as server:
+            model = ProviderModel("openai/x", api_base=server.url, api_key="x", timeout_s=5)
+            reasoner = Reasoner(model, way="staged", store=None, max_attempts=1)
+            agreement = Document(name="agreement.txt", text=long_text(110))
+            try:
+                trace = reasoner.ask(agreement, QUESTION, 2_000).trace
+            except HierarchyError as error:
+                trace = error.trace
+        verdict = verified(trace.to_jsonl(), agreement)
+        assert verdict.holds
+        assert not unchecked(verdict)
+
+    def test_what_others_taught_of_margins(self):
+        """A question that is held to margins that others learnt meanwhile, or that an earlier run had not, is sound."""
+        agreement = Document(name="agreement.txt", text=long_text(110))
+
+        def reply(request):
+            reasoner.margins.learn(model.name, Margin(1.9, 3, overhead_tokens=40))
+            return "[]" if request.stage == "route" else '{"answer": "Item 97.", "quotes": []}'
+
+        model = FunctionModel(reply, margin=1.2, usage=lambda *_: None)
+        reasoner = Reasoner(model, way="staged", store=None)
+        trace = telling(reasoner.ask(agreement, QUESTION, 6_000).trace)
+        margins = [call.margin for call in trace.of(Reserved)]
+        assert margins[0] < 1.9 <= margins[1]
+        verdict = verified(trace.to_jsonl(), agreement)
+        assert verdict.holds
+        assert not unchecked(verdict)
+
+    def test_a_call_that_others_margins_left_no_room_for(self):
+        """What margin a call that wasn't sent was held to nobody knows: that is said, and nobody accused."""
+        agreement = Document(name="agreement.txt", text=long_text(110))
+
+        def reply(_):
+            reasoner.margins.learn(model.name, Margin(3.9, 3, overhead_tokens=90))
+            return "[]"
+
+        model = FunctionModel(reply, margin=1.2)
+        reasoner = Reasoner(model, way="staged", store=None)
+        trace = telling(reasoner.ask(agreement, QUESTION, 2_000).trace)
+        assert any("wasn't sent" in noted.what for noted in trace.of(Noted))
+        verdict = verified(trace.to_jsonl(), agreement)
+        assert verdict.holds
+        assert unchecked(verdict) == ["run again"]
+
+    @pytest.mark.parametrize("broken", ["keep", "recall"])
+    def test_a_store_in_trouble(self, broken):
+        """What a store said when it could neither keep nor find replies is said again."""
+        kept = {}
+
+        class Journal:
+            def recall(self, key):
+                if kept and broken == "recall":
+                    raise StoreError("The disk is gone.", "Get another.")
+                return kept.get(key)
+
+            def keep(self, key, model, stage, outcome):
+                if stage != "margins" and broken == "keep":
+                    raise StoreError("The disk is full.", "Make room.")
+                kept[key] = outcome
+
+        agreement = Document(name="agreement.txt", text=long_text(110))
+        reasoner = Reasoner(
+            FunctionModel(lambda _: '{"terms": ["clause"], "answer": "97", "quotes": []}'), way="staged"
+        )
+        session, flow = reasoner.opened(outline(agreement), QUESTION, 2_000, 0.0)
+        session.journal = Journal()
+        kept["other"] = None
+        answer = session.finished(drive(session, session.work(flow), Places(2)))
+        assert any("The disk is" in noted.what for noted in answer.trace.of(Noted))
         verdict = verified(telling(answer.trace).to_jsonl(), agreement)
         assert verdict.holds
-        assert "cut short" in verdict.checks[-1].detail
+        assert not unchecked(verdict)
 
 
 class TestCutOff:

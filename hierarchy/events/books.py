@@ -93,6 +93,7 @@ class Settled(Event):
         cached: Whether the reply was taken from a journal and cost nothing.
         error: Why there is no reply; empty if there is one.
         error_kind: Name of the error's class, which decides what is done about it.
+        error_hint: How to mend it, as notes quote it.
         reply: What came back.
         seconds: How long it took, where the model says so; built-in ones don't.
         retry_after_s: After how many seconds a failed call might be made again; None where that makes no sense.
@@ -105,6 +106,7 @@ class Settled(Event):
     cached: bool = False
     error: str = ""
     error_kind: str = ""
+    error_hint: str = ""
     reply: str = ""
     seconds: float | None = None
     retry_after_s: float | None = None
@@ -129,6 +131,7 @@ class Settled(Event):
             overdraft_tokens=reservation.overdraft_tokens(usage),
             error=error.message if error else "",
             error_kind=type(error).__name__ if error else "",
+            error_hint=error.hint if error else "",
             reply=reply,
             seconds=seconds,
             retry_after_s=retry_after_s,
@@ -145,6 +148,7 @@ class Released(Event):
         attempted: Whether it was sent, and refused without being billed; it then counts as a call.
         error: Why it was refused; empty if it wasn't.
         error_kind: Name of the error's class.
+        error_hint: How to mend it.
         seconds: How long that took, where the model says so.
         retry_after_s: After how many seconds it might be made again; None where that makes no sense.
     """
@@ -153,6 +157,7 @@ class Released(Event):
     attempted: bool = False
     error: str = ""
     error_kind: str = ""
+    error_hint: str = ""
     seconds: float | None = None
     retry_after_s: float | None = None
 
