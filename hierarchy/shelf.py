@@ -6,7 +6,8 @@ Doesn't decide what is kept (`session`) or how (`store`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from hierarchy.calls import Outcome
 from hierarchy.document import Document
+from hierarchy.errors import StoreError
 from hierarchy.loaders import load
 from hierarchy.margins import Margins
 from hierarchy.planner import outline as build_tree
@@ -35,7 +37,8 @@ class _Journal:
     store: Store
 
     def recall(self, key: str) -> Outcome | None:
-        found = self.store.completion(key)
+        with self._by_name():
+            found = self.store.completion(key)
         return Outcome(text=found.text, usage=found.usage) if found else None
 
     def keep(self, key: str, model: str, stage: str, outcome: Outcome) -> None:
@@ -43,7 +46,18 @@ class _Journal:
 
         assert outcome.usage is not None
         kept = Completion(key=key, model=model, stage=stage, text=outcome.text, usage=outcome.usage)
-        self.store.keep_completion(kept)
+        with self._by_name():
+            self.store.keep_completion(kept)
+
+    @contextmanager
+    def _by_name(self) -> Iterator[None]:
+        """Call the store by its file's name in what goes wrong: traces tell of it, and are shown to others."""
+        try:
+            yield
+        except StoreError as error:
+            path = self.store.path
+            told = (text.replace(str(path), path.name) for text in (error.message, error.hint))
+            raise StoreError(*told) from error
 
 
 class Shelf:

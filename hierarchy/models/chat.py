@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -157,9 +157,11 @@ class ChatModel:
         return catalogue.price(self.name, self._entry, input_tokens, output_tokens, cached_tokens)
 
     def _failed(self, error: Exception) -> Outcome:
-        outcome = failed(Caller(model=self.name), error)
+        caller = Caller(model=self.name, headers=tuple(_secrets(vars(self._chat))))
+        outcome = failed(caller, error)
         if isinstance(outcome.error, OutputInvalid):  # Nothing known: an integration's own words are all there is.
-            return Outcome(error=Unavailable(f"{self.name} failed: {said(error)}", "See how it is set up."))
+            told = said(error, caller.hidden)
+            return Outcome(error=Unavailable(f"{self.name} failed: {told}", "See how it is set up."))
         return outcome
 
 
@@ -196,6 +198,17 @@ def _fields(model: Any, without: frozenset[str] = frozenset(), depth: int = 0) -
             if value != _plain(field.default, depth + 1):
                 told[name] = value
     return told
+
+
+def _secrets(value: Any, *, secret: bool = False) -> Iterator[str]:
+    """What settings hold that providers may repeat and nobody else is to see: keys, and what headers hold."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _secrets(inner, secret=secret or bool(_SECRET.search(str(name))))
+    elif hasattr(value, "get_secret_value"):
+        yield str(value.get_secret_value())
+    elif secret and isinstance(value, str):
+        yield value
 
 
 def _plain(value: Any, depth: int) -> Any:

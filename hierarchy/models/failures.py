@@ -13,7 +13,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +25,8 @@ from hierarchy.errors import ContextExceeded, HierarchyError, ModelError, Output
 __all__ = ["Caller", "failed", "redacted", "said"]
 
 _LONGEST = 300
+# How environment variables that hold keys end.
+_HELD = ("_API_KEY", "_TOKEN", "_SECRET", "_ACCESS_KEY", "_ACCESS_KEY_ID", "_PASSWORD")
 _UNREACHED = {"ConnectionRefusedError", "gaierror", "ConnectTimeout", "ConnectionTimeoutError"}
 _TLS = {"SSLCertVerificationError", "SSLError", "ClientConnectorCertificateError", "CertificateError"}
 _TIMEOUTS = {
@@ -104,6 +106,7 @@ class Caller:
         api_base: As given by the user; None for the provider's own.
         timeout_s: After which a call is given up.
         secret: A key that must never show.
+        headers: Values of headers, which mustn't either: they may hold another key.
     """
 
     model: str
@@ -111,6 +114,12 @@ class Caller:
     api_base: str | None = None
     timeout_s: float | None = None
     secret: str | None = None
+    headers: tuple[str, ...] = ()
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """All that must never show."""
+        return (self.secret or "", *self.headers)
 
 
 def failed(caller: Caller, error: BaseException) -> Outcome:
@@ -128,25 +137,25 @@ def failed(caller: Caller, error: BaseException) -> Outcome:
     return _by_kind(caller, chain)
 
 
-def said(error: BaseException, secret: str | None = None) -> str:
+def said(error: BaseException, hidden: Sequence[str] = ()) -> str:
     """What the provider said, on one line, cut to a readable length, without keys."""
     chain = tuple(_chain(error))
     text = next((text for each in reversed(chain) if (text := _body_message(each))), "")
     text = text or next((str(each) for each in chain if str(each).strip()), type(error).__name__)
     text = _TAIL.sub("", _PREFIX.sub("", text.strip())) or type(error).__name__
-    text = redacted(" ".join(text.split()), secret)
+    text = redacted(" ".join(text.split()), hidden)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def redacted(text: str, secret: str | None = None) -> str:
-    """The text without what is, or looks like, a key.
+def redacted(text: str, hidden: Sequence[str] = ()) -> str:
+    """The text without what is, or looks like, a key: of the environment, in an address, or one of those to hide.
 
     Example:
         >>> redacted("Incorrect API key provided: sk-proj-1a2b3c4d5e6f.")
         'Incorrect API key provided: [key].'
     """
-    held = [value for name, value in os.environ.items() if name.endswith(("_API_KEY", "_TOKEN", "_SECRET"))]
-    for key in sorted({secret or "", *held}, key=len, reverse=True):
+    held = [value for name, value in os.environ.items() if name.endswith(_HELD)]
+    for key in sorted({*hidden, *held}, key=len, reverse=True):
         if len(key) >= 6:
             text = text.replace(key, "[key]")
     return _KEY.sub(lambda match: "[key]" + ("." if match[0].endswith(".") else ""), text)
@@ -154,7 +163,7 @@ def redacted(text: str, secret: str | None = None) -> str:
 
 def _by_status(caller: Caller, chain: tuple[BaseException, ...], status: int) -> Outcome:
     """A failure that the provider reported."""
-    text = said(chain[0], caller.secret)
+    text = said(chain[0], caller.hidden)
     kind, hint = _meaning(caller, " ".join(str(error) for error in chain), status)
     again = kind is Unavailable and (status in _RETRIED or status >= 500)
     return Outcome(
@@ -185,7 +194,7 @@ def _meaning(caller: Caller, everything: str, status: int) -> tuple[type[ModelEr
 def _by_kind(caller: Caller, chain: tuple[BaseException, ...]) -> Outcome:
     """A failure without a status from the provider: it wasn't reached, didn't reply in time, or replied nonsense."""
     names = {type(error).__name__ for error in chain if not _is_litellm(error)}
-    text = said(chain[0], caller.secret)
+    text = said(chain[0], caller.hidden)
     everything = " ".join(str(error) for error in chain)
     where = caller.api_base or "its provider"
     if _NO_KEY.search(everything):
@@ -325,7 +334,7 @@ def _body_message(error: BaseException) -> str:
 def _innermost(chain: tuple[BaseException, ...], caller: Caller) -> str:
     """What the network itself said, beneath the words that clients put around it."""
     text = next((str(error) for error in reversed(chain) if str(error).strip()), type(chain[-1]).__name__)
-    return redacted(" ".join(text.split()), caller.secret)[:_LONGEST]
+    return redacted(" ".join(text.split()), caller.hidden)[:_LONGEST]
 
 
 def _key_advice(caller: Caller) -> str:

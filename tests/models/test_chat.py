@@ -237,6 +237,20 @@ class TestChatModel:
         client, other = (ChatModel(Tuned(base=object())).identity for _ in range(2))
         assert client == other
 
+    def test_keys_and_headers_never_show(self):
+        """An integration that repeats what it was given is quoted without, wherever it was given."""
+        words = ("words-of-ours", "more-of-ours", "still-more-of-ours")
+        for error in (ValueError(f"bad: {words}"), ConnectionResetError(f"broke: {words}")):
+            chat = Tuned(
+                api_key=SecretStr(words[0]),
+                plain_api_key=words[1],
+                model_kwargs={"extra_headers": {"X-Corp": words[2]}},
+                error=error,
+            )
+            shown = str(ask(ChatModel(chat)).error)
+            assert "[key]" in shown
+            assert "of-ours" not in shown
+
     def test_it_is_the_same_in_every_process(self):
         """Whatever the order of a set, and wherever objects lie."""
         code = (
