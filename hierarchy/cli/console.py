@@ -87,7 +87,9 @@ def show_note(text: str) -> None:
     """Tell the user something beside the result."""
     from hierarchy.viewer.text import plain
 
-    click.echo(plain(text), err=True)
+    # By way of the stream itself: while a picture is drawn, it puts what is written above the picture; click writes
+    # past it.
+    print(plain(text), file=sys.stderr, flush=True)
 
 
 def show_error(kind: str, message: str, hint: str, *, as_json: bool) -> None:
