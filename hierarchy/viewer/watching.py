@@ -48,6 +48,8 @@ __all__ = ["Watch", "WatchView", "told_line"]
 
 _MOST_ROWS, _MOST_CALLS, _MOST_SAID = 24, 3, 5
 _LEAST_ROWS = 3
+_LEAST_WIDTH = 20
+_ECHO = 2  # Columns left free for the ^C that a terminal echoes: a line that breaks couldn't be wiped.
 # After these the map looks different.
 _MAPPING = (Mapped, Estimated, Allocated, Reserved, Settled, Released, Read, Answered)
 
@@ -123,7 +125,8 @@ class WatchView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
-        options = options.update(width=min(WIDEST, options.max_width), height=None)
+        width = min(WIDEST, max(_LEAST_WIDTH, options.max_width - _ECHO))
+        options = options.update(width=width, height=None)
         room = max(2, (self.height or console.size.height) - 1)
         trace = self.watch.trace()
         top = _lines(console, options, Group(_question(self.watch, trace), _phases(self.watch, trace)))[:room]
