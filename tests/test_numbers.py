@@ -37,6 +37,7 @@ METRES = Shown(text="Umsatz 1.577,5 und 2.310,75 Tsd. EUR; Quote 12,5 %.\nMarge 
 THOUSANDS = Shown(
     text="Trade receivables 672,006 591,800\nInventories nil 12\nWarranty 45", context="(in thousands of EUR)"
 )
+FALLS = Shown(text="There was an interaction of fall risk (F2,125 = 3.12, n = 75, p = 0.044).")
 CHART = Shown(
     text=(
         "Mrs K., aged 67, E11.9 and I10, takes aspirin 75 mg daily and levothyroxine 0.05 mg. HbA1c 7.2 % "
@@ -109,7 +110,7 @@ ROUGH = Shown(
     ),
     context="| $ in millions | 2025 |",
 )
-EVERYTHING = (LEDGER, LETTER, METRES, THOUSANDS, CHART, TRIAL, LEASE, BANK, CALL, TRIAL_OF_WEIGHT, LICENCE)
+EVERYTHING = (LEDGER, LETTER, METRES, THOUSANDS, CHART, TRIAL, LEASE, BANK, CALL, TRIAL_OF_WEIGHT, FALLS, LICENCE)
 
 # An answer, and what each of its numbers is: found, computed, asked or unsupported.
 SCALES = [
@@ -287,6 +288,8 @@ DATES_AND_CODES = [
     (LEDGER, "Revenue in 2025 was 2,025 million.", "FU"),
     (LEDGER, "About $2.0 billion.", "U"),
     (CHART, "Seen on 9 March 2024 for E11.9.", "FF"),
+    (FALLS, "The groups differed (F2,125 = 3.12, p = 0.044).", "FFF"),
+    (FALLS, "The groups differed (F2,126 = 3.12, p = 0.044).", "UFF"),
     (CHART, "Seen on 3 September 2024 for E11.8.", "UU"),
     (CHART, "COVID-19 vaccine given; I10 noted.", "FF"),
     (CHART, "COVID-91 vaccine given; I11 noted.", "UU"),

@@ -55,6 +55,7 @@ _CLAUSE = re.compile(
 _NAMED_BEFORE = re.compile(rf"\b{_NAMED}\.?\s?$|(?<=§)\s?$", re.IGNORECASE)
 _CODE = re.compile(
     r"(?<![\w$€£¥.])[^\W\d_]+(?:[-–][^\W\d_]+){0,2}[-–]?[0-9][\w-]*(?:\.[0-9A-Z]+)*"  # E11.9, COVID-19
+    r"(?:,[0-9]{1,6}(?=\s?[=<>≤≥]))?"  # F2,125 = 3.12: a statistic with its degrees of freedom
     r"|(?<![\w.])[0-9]+[A-Za-z]+[0-9]\w*"
 )
 _CLOCK = re.compile(r"(?<![\w:.,])[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?![\w:]|[.,][0-9])")
