@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ __all__ = ["Check", "Verdict", "verified"]
 # What events say where a clock had a hand in it: from there on no replay can follow.
 _CLOCK = "seconds are up."
 _USD_STEP = 1e-9
+_BEFORE, _SHOWN = 40, 100  # Characters of two lines that differ: shown before where they do, and in all.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +181,7 @@ def _judged(name: str, looked_at: Sequence[Event], wrong: Sequence[str], what: s
         more = f" And {len(wrong) - 1:,} more." if len(wrong) > 1 else ""
         return Check(name=name, holds=False, detail=wrong[0] + more)
     count = len(looked_at)
-    return Check(name=name, holds=True, detail=f"{count:,} {what if count == 1 else what + 's'} reckoned again.")
+    return Check(name=name, holds=True, detail=f"{_counted(count, what)} reckoned again.")
 
 
 def _wrong_reservations(trace: Trace) -> Iterator[str]:
@@ -325,8 +327,14 @@ def _quotes(trace: Trace, document: Document) -> Check:
     if wrong:
         return Check(name="reads and quotes", holds=False, detail=wrong[0])
     return Check(
-        name="reads and quotes", holds=True, detail=f"{reads:,} stretches and {len(quotes):,} quotes stand there."
+        name="reads and quotes",
+        holds=True,
+        detail=f"{_counted(reads, 'stretch', 'es')} and {_counted(len(quotes), 'quote')} stand there.",
     )
+
+
+def _counted(count: int, what: str, plural: str = "s") -> str:
+    return f"{count:,} {what}{'' if count == 1 else plural}"
 
 
 def _run_again(
@@ -366,7 +374,8 @@ def _differs(trace: Trace, number: int, then: Event, now: Event) -> Check:
     from hierarchy import __version__
 
     started = trace.of(Started)[0]
-    detail = f"Line {number:,} comes out otherwise: {_lead(then)} then, {_lead(now)} now."
+    before, after = _apart(event_line(then), event_line(now))
+    detail = f"Line {number:,} comes out otherwise: {before} then, {after} now."
     why = ""
     if started.shared:
         why = "Other questions drew on the same account."
@@ -384,9 +393,12 @@ def _unsent(call: Reserved) -> str:
     return f"A {call.stage} call wasn't sent: {call.stage} needs "
 
 
-def _lead(event: Event) -> str:
-    line = event_line(event)
-    return line if len(line) <= 100 else f"{line[:99]}…"
+def _apart(*lines: str) -> list[str]:
+    """Two lines from shortly before where they differ; prompts are long, and mostly the same."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*lines, strict=False)))
+    start = max(0, same - _BEFORE)
+    cut = [(line[start : start + _SHOWN], len(line) > start + _SHOWN) for line in lines]
+    return [f"{'…' if start else ''}{shown}{'…' if more else ''}" for shown, more in cut]
 
 
 def _before_the_clock(trace: Trace) -> tuple[Event, ...]:

@@ -236,6 +236,10 @@ def verify(*, file: Path, document: str | None, prompts: Path | None, lexicons: 
         console.show_json(verdict)
     else:
         console.show(verdict_view(verdict))
+        if tree is None:
+            console.show_note(
+                "The document isn't beside the trace or in the current folder. Say where it is: --document."
+            )
     return Exit.DONE if verdict["holds"] else Exit.STORE
 
 

@@ -266,6 +266,11 @@ class TestVerify:
         assert told.exit_code == Exit.STORE
         assert "WRONG" in told.stdout
         assert "isn't as it was written" in told.stdout
+        # Of the two long lines what differs is shown.
+        words = " ".join(told.stdout.split())
+        otherwise = words[words.index("comes out otherwise") :]
+        assert "4 May" in otherwise.split(" then, ")[0]
+        assert "3 May" in otherwise.split(" then, ")[1]
 
     def test_without_the_document(self, saved, tmp_path):
         """What needs it isn't checked, and isn't said to hold."""
@@ -273,6 +278,7 @@ class TestVerify:
         told = run("trace", "verify", saved)
         assert told.exit_code == Exit.DONE
         assert told.stdout.count("not checked") == 2
+        assert "--document" in told.stderr
 
     def test_no_trace(self, tmp_path):
         """Other files are named as what they are."""
