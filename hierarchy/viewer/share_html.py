@@ -20,7 +20,7 @@ from hierarchy.viewer.share_bars import Part, bar, patterns, swatch
 from hierarchy.viewer.share_document import Shown, document_view
 from hierarchy.viewer.share_map import Branch, read_map
 from hierarchy.viewer.share_markup import Html, joined, page, tag
-from hierarchy.viewer.share_story import Call, Story, against, caps, share, usd, whole
+from hierarchy.viewer.share_story import Call, Story, against, caps, is_comparable, share, usd, whole
 from hierarchy.viewer.sorting import REFUSED
 from hierarchy.viewer.text import one_line, pages, percent, plain, probability, tokens
 
@@ -275,7 +275,7 @@ def _billed(usage: Usage) -> tuple[str, ...]:
 def _against(story: Story) -> Iterator[Html]:
     """What was spent beside what the whole document would have taken."""
     length, spent = story.document_tokens, story.trace.usage().total_tokens
-    if length and spent:
+    if length and spent and is_comparable(story):
         yield tag("h3", "Against reading everything")
         scale = max(length, spent)
         both = (("This run", spent, "spent"), ("Whole document", length, "all"))

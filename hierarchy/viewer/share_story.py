@@ -37,7 +37,7 @@ from hierarchy.trace import Trace
 from hierarchy.viewer.sorting import is_gathered, is_refused
 from hierarchy.viewer.text import one_line, pages, percent, title
 
-__all__ = ["Call", "Story", "against", "caps", "last", "share", "usd", "whole"]
+__all__ = ["Call", "Story", "against", "caps", "is_comparable", "last", "share", "usd", "whole"]
 
 T = TypeVar("T")
 
@@ -309,12 +309,20 @@ def caps(story: Story) -> tuple[str, ...]:
     )
 
 
+def is_comparable(story: Story) -> bool:
+    """Whether a run can be held against reading everything: it came to an answer, and didn't read everything itself."""
+    whole = any(planned.way == "whole" for planned in story.trace.of(Planned))
+    return story.answered is not None and not whole
+
+
 def against(story: Story) -> str:
     """What was spent, against sending the whole document once."""
     length, spent = story.document_tokens, story.trace.usage().total_tokens
+    if story.answered is not None and not is_comparable(story):
+        return "The whole document was sent."
     price = story.input_usd(length)
     costs = f" ({usd(price)})" if price else ""
-    if not spent:
+    if not spent or not is_comparable(story):
         return f"Sending the whole document once would be {length:,} tokens{costs}."
     part = f"{percent(spent / length)} of that" if spent <= length else f"{spent / length:.1f} times that"
     return f"Sending the whole document once would be {length:,} tokens{costs}: {part} was spent."

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from share_traces import ALL_CHARACTERS, ATTACKS, HOSTILE, QUESTION, cut_off, extractive, hostile, staged, version_1
 
+from hierarchy import Document, ask
 from hierarchy.errors import StoreError
 from hierarchy.events import Noted, Read, Reserved
 from hierarchy.redaction import NOTE, redacted
 from hierarchy.trace import Trace
+from hierarchy.viewer.share_html import trace_html
 from hierarchy.viewer.share_text import escaped, trace_json, trace_markdown
 from hierarchy.viewer.text import one_line
 
@@ -40,6 +42,20 @@ def shown(markdown: str) -> str:
 
 
 # -- Markdown ----------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_can_be_compared_is():
+    """A run that read everything isn't a multiple of reading everything; one without an answer isn't a share of it."""
+    note = Document(name="note.txt", text="The cat sat on the mat. It was 7 years old.")
+    whole = ask(note, "How old was the cat?").trace
+    for text in (trace_markdown(whole), trace_html(whole)):
+        assert "times that was spent" not in text
+        assert "Against reading everything" not in text
+    assert "The whole document was sent." in trace_markdown(whole)
+    for text in (trace_markdown(cut_off(staged())), trace_html(cut_off(staged()))):
+        assert "of that was spent" not in text
+        assert "Against reading everything" not in text
+    assert "Against reading everything" in trace_html(extractive())
 
 
 def test_markdown_tells_the_story():
