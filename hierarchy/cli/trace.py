@@ -230,6 +230,8 @@ def verify(*, file: Path, document: str | None, prompts: Path | None, lexicons: 
 
     text = _text_of(file)
     read, _ = _read(text, file)
+    if document:
+        _check_words(read)
     tree = found_document(read, document, file)
     verdict = verified(text, tree.document if tree else None, prompts=prompts, lexicons=lexicons).to_dict()
     if as_json:
@@ -271,6 +273,15 @@ def _read(text: str, file: Path) -> tuple[Trace, StoreError | None]:
         return whole, StoreError(f"{file}: {error.message}", "What stands before it is shown.")
 
 
+def _check_words(read: Trace) -> None:
+    """Refuse what can't be done without the words that a redacted trace lacks."""
+    from hierarchy.redaction import is_redacted
+
+    if is_redacted(read):
+        message = "The trace is redacted: it holds no replies, and nothing that its document is known by."
+        raise InputError(message, "Take the trace that it was made from.")
+
+
 def _check_one_wish(**wishes: bool) -> None:
     """Refuse to do one of several things that were asked for, and say nothing of the others."""
     if sum(wishes.values()) > 1:
@@ -296,6 +307,7 @@ def _warn_of_changes(text: str, damage: StoreError | None) -> None:
 def _required(read: Trace, document: str | None, file: Path) -> SummaryTree:
     from hierarchy.events import Started
 
+    _check_words(read)
     tree = found_document(read, document, file)
     if tree is None:
         name = read.of(Started)[0].document if read.of(Started) else "its document"

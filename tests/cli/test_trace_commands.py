@@ -150,6 +150,15 @@ class TestShow:
         assert broken_line(text) is None
         assert Trace.from_jsonl(text).usage() == Trace.from_jsonl(saved.read_text()).usage()
 
+    def test_a_redacted_trace_can_be_proven_but_not_replayed(self, saved, tmp_path):
+        """It is said that words are missing, rather than that the document is another."""
+        safe = tmp_path / "safe.jsonl"
+        run("trace", saved, "--redact", safe)
+        assert run("trace", "verify", safe).exit_code == Exit.DONE
+        for told in (run("trace", "replay", safe), run("trace", "verify", safe, "--document", tmp_path / "chart.md")):
+            assert told.exit_code == Exit.INPUT
+            assert "is redacted" in told.stderr
+
     def test_json(self, saved):
         """One object."""
         told = json.loads(run("trace", saved, "--json").stdout)
