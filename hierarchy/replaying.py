@@ -143,7 +143,7 @@ def replay(
 
     Raises:
         InputError: It is another document, other templates or lexicons; or the run can't be done again.
-        StoreError: The trace is of version 1 or lacks its beginning.
+        StoreError: The trace is of version 1, or its beginning is damaged or missing.
 
     Example:
         >>> from hierarchy import ask
@@ -154,7 +154,10 @@ def replay(
         (True, True)
     """
     started = started_of(trace)
-    reasoner = _reasoner(started, prompts, lexicons)
+    try:
+        reasoner = _reasoner(started, prompts, lexicons)
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise StoreError(f"The trace's beginning is damaged: {error!r}.", "Ask the question again.") from error
     tree = reasoner.outline(document)
     caps = _caps(started.budget if budget is None else Budget.parse(budget, document_tokens=tree.tokens))
     session, flow = reasoner.opened(tree, started.question, caps, 0.0)

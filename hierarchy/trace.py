@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hierarchy.budget import NOTHING, Usage
 from hierarchy.errors import HierarchyError, StoreError
@@ -38,6 +39,8 @@ HEADER = json.dumps({"event": "trace", "version": VERSION})
 
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 _OLDEST = 1  # Had no chain, no map of the tree, no prompts and replies.
+_MOST_DIGITS = 100  # Larger ones can't be divided or drawn.
+_LARGE = re.compile(r"[0-9]{100}|[0-9][eE]\+?[0-9]{3}")
 _CHAINED = re.compile(r', "chain": "([0-9a-f]{32})"\}\Z')
 
 
@@ -231,7 +234,9 @@ def _check_header(line: str) -> None:
 
 
 def _event(line: str) -> Event:
-    record = json.loads(line, parse_constant=_refuse)
+    # Asked for each number, which takes time; so only where one may be too large to be reckoned with.
+    whole, real = (_whole, _finite) if _LARGE.search(line) else (None, None)
+    record = json.loads(line, parse_constant=_refuse, parse_int=whole, parse_float=real)
     name = record.pop("event", None) if isinstance(record, dict) else None
     if name is not None:
         record.pop("chain", None)
@@ -242,8 +247,19 @@ def _event(line: str) -> Event:
     return event
 
 
-def _refuse(constant: str) -> None:
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"{digits[:20]}… is no number of anything")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits[:20])
 
 
 def _value(kind: Any, value: Any) -> Any:

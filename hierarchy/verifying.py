@@ -225,27 +225,31 @@ def _budget(trace: Trace) -> Check:
     if not started:
         return Check(name=name, holds=None, detail="The trace lacks its beginning, so the cap isn't known.")
     cap = started[0].budget.total_tokens
-    spent = kept = overdraft = 0
+    spent = kept = overdraft = holding = drawn = 0
     held: dict[int, Reserved] = {}
     for event in trace:
         if isinstance(event, Kept):
             kept = event.tokens
         elif isinstance(event, Reserved):
             # What is kept is for whoever answers, who draws on it first.
-            drawn = sum(call.tokens for call in held.values() if call.stage not in HELPER_STAGES)
             rest = max(0, kept - drawn) if event.stage in HELPER_STAGES else 0
-            short = spent + sum(call.tokens for call in held.values()) + event.tokens + rest - cap
+            short = spent + holding + event.tokens + rest - cap
             # A bill beyond its reservation is taken from the common pool first, then from what is kept.
             if short > min(rest, overdraft):
                 detail = f"Call {event.call} was admitted {short:,} tokens above the cap."
                 return Check(name=name, holds=False, detail=detail)
             held[event.call] = event
+            holding += event.tokens
+            drawn += event.tokens if event.stage not in HELPER_STAGES else 0
         elif isinstance(event, Settled | Released):
-            call = held.pop(event.call, None)
             spent += event.usage.total_tokens
-            if call is not None and call.stage not in HELPER_STAGES:
-                kept = max(0, kept - event.usage.total_tokens)
             overdraft += event.overdraft_tokens if isinstance(event, Settled) else 0
+            if (call := held.pop(event.call, None)) is None:
+                continue
+            holding -= call.tokens
+            if call.stage not in HELPER_STAGES:
+                drawn -= call.tokens
+                kept = max(0, kept - event.usage.total_tokens)
     within = spent <= cap + overdraft
     told = f"{spent:,} of {cap:,} tokens spent"
     if overdraft:
@@ -258,11 +262,12 @@ def _sums(trace: Trace) -> Check:
     name, finished = "sums", trace.of(Finished)
     if not finished:
         return Check(name=name, holds=None, detail="The books have no last line.")
-    told, stages = finished[-1], trace.usage_by_stage()
-    same = _close(told.usage, trace.usage()) and [stage for stage, _ in told.by_stage] == [
-        stage for stage, usage in stages if usage.calls
-    ]
-    same = same and all(_close(bill, dict(stages)[stage]) for stage, bill in told.by_stage)
+    told = finished[-1]
+    stages = tuple((stage, usage) for stage, usage in trace.usage_by_stage() if usage.calls)
+    same = _close(told.usage, trace.usage()) and len(stages) == len(told.by_stage)
+    same = same and all(
+        one == other and _close(bill, usage) for (one, bill), (other, usage) in zip(told.by_stage, stages, strict=False)
+    )
     overdraft = sum(call.overdraft_tokens for call in trace.of(Settled))
     same = same and told.overdraft_tokens == overdraft
     return Check(

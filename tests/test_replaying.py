@@ -14,7 +14,7 @@ from hierarchy.budget import Budget
 from hierarchy.document import Document
 from hierarchy.engine import Reasoner
 from hierarchy.errors import InputError, StoreError
-from hierarchy.events import Finished, Kept, Planned, Recalled, Reserved, Settled, Started
+from hierarchy.events import Finished, Kept, ModelFacts, Planned, Recalled, Reserved, Settled, Started
 from hierarchy.models import FunctionModel
 from hierarchy.replaying import replay
 from hierarchy.trace import Trace
@@ -162,6 +162,27 @@ class TestWhatCantBeDone:
             replay(Trace((replace(started, models=()),)), chart())
         with pytest.raises(StoreError, match="beginning"):
             replay(Trace((Kept(tokens=1),)), chart())
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"strategy": {}},
+            {"strategy": {"policy": "uniform", "way": "auto", "rounds": "many"}},
+            {"strategy": {"policy": "uniform", "way": "auto", "rounds": None}},
+            {"models": (ModelFacts(role="other", name="a"),)},
+            {
+                "models": tuple(
+                    ModelFacts(role=role, name="extractive", learned=(9.0, 1)) for role in ("answer", "help")
+                )
+            },
+        ],
+    )
+    def test_a_beginning_that_is_damaged(self, changes):
+        """What a run can't have begun with is said to be damaged."""
+        first = Reasoner().ask(chart(), "When was warfarin stopped?", 900).trace
+        broken = Trace((replace(first.of(Started)[0], **changes), *first.events[1:]))
+        with pytest.raises(StoreError, match="damaged"):
+            replay(broken, chart())
 
     def test_gathered_context(self):
         """Gathering calls no model, so that there is nothing to replay."""

@@ -398,3 +398,18 @@ class TestReconstruction:
         assert trace.receipt() == {"read_tokens": 20, "unread": (("0.1", 900),)}
         assert Trace().grants() == ()
         assert len(trace.with_event(Noted(what="more"))) == len(trace) + 1
+
+
+class TestLargeNumbers:
+    @pytest.mark.parametrize("number", ["9" * 101, "-" + "9" * 200, "1e999", "-1E+400"])
+    def test_what_nothing_counts_is_damage(self, number):
+        """Figures that can't be divided or drawn are refused where they are read, rather than anywhere later."""
+        for field in ("tokens", "cost_usd"):
+            line = f'{{"event": "kept", "tokens": 1, "{field}": {number}}}'.replace('"tokens": 1, "tokens"', '"tokens"')
+            with pytest.raises(StoreError, match="damaged"):
+                Trace.from_jsonl(f"{HEADER}\n{line}\n")
+
+    def test_as_words_they_are_no_trouble(self):
+        """A text may hold any digits, and a large figure that can be reckoned with is one."""
+        trace = Trace((Noted(what="9" * 200 + " 1e999"), Kept(tokens=10**90, cost_usd=1e300)))
+        assert Trace.from_jsonl(trace.to_jsonl()) == trace

@@ -35,11 +35,7 @@ def found_document(trace: Trace, given: str | None, beside: Path) -> SummaryTree
     started = trace.of(Started)
     if not started:
         return None
-    samples = Path(__file__).parents[1] / "samples"
-    places = [given] if given else [folder / started[0].document for folder in (beside.parent, Path(), samples)]
-    for place in places:
-        if not given and not Path(place).exists():
-            continue
+    for place in [given] if given else _likely(started[0].document, beside):
         try:
             document = load(place)
         except InputError:
@@ -54,3 +50,14 @@ def found_document(trace: Trace, given: str | None, beside: Path) -> SummaryTree
             f"Give {started[0].document} as it was when the question was asked.",
         )
     return None
+
+
+def _likely(name: str, beside: Path) -> list[Path]:
+    """Where a document of that name is looked for: a name only, since a trace may come from anybody."""
+    if not name or name in ("-", "..") or Path(name).name != name:
+        return []
+    folders = (beside.parent, Path(), Path(__file__).parents[1] / "samples")
+    try:
+        return [folder / name for folder in folders if (folder / name).exists()]
+    except (OSError, ValueError):  # too long, or with what no name can hold
+        return []
