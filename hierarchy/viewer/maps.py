@@ -30,7 +30,7 @@ _SIGNS: dict[State, tuple[str, str, str]] = {
 }
 _LEVELS = " ▁▂▃▄▅▆▇█"
 # Widths from which columns are shown.
-_GRANTED, _PAGES, _BAR = 76, 92, 108
+_WORDS, _GRANTED, _PAGES, _BAR = 52, 76, 92, 108
 _BAR_CELLS = 6
 
 
@@ -78,8 +78,10 @@ class MapView:
             columns.append(("pages", False, _pages))
         if any(row.relevance is not None for row in self.rows):
             cells = _BAR_CELLS if width >= _BAR else 1
-            columns.append(("relevance" if cells > 1 else "rel.", False, lambda row: _relevance(row, highest, cells)))
-        columns.append(("resolution" if width >= _GRANTED else "", True, _state))
+            head = "relevance" if cells > 1 else "rel." if width >= _WORDS else ""
+            shown = None if width >= _WORDS else 1  # Signs without words and figures leave the titles some room.
+            columns.append((head, False, lambda row: _relevance(row, highest, cells)[:shown]))
+        columns.append(("resolution" if width >= _GRANTED else "", True, _state if width >= _WORDS else _sign))
         if width >= _GRANTED:
             columns.append(("granted", False, lambda row: _figure(row.granted)))
         columns.append(("read", False, lambda row: _figure(row.read, style=GOOD)))
@@ -147,6 +149,11 @@ def _state(row: Row) -> Text:
     if row.state == "refined" and row.read + row.seen < WHOLE * row.tokens:
         word = "in part"
     return Text.assemble((sign, style), " ", (word, style if row.state == "unread" else "default"))
+
+
+def _sign(row: Row) -> Text:
+    """The state without its word."""
+    return _state(row)[:1]
 
 
 def _figure(count: int, style: str = "default") -> Text:

@@ -50,6 +50,14 @@ def test_a_trace_at_one_look(run, width, pytestconfig):
     checked(f"{run}-{width}", text, pytestconfig)
 
 
+def test_narrow_terminals_still_tell_parts_apart():
+    """At 40 columns signs do without words, so that each part is still called something."""
+    text = drawn(viewer.trace_view(trace_of("demo")), 40, **PLAIN)
+    rows = [line for line in text.splitlines() if "◐" in line or "●" in line]
+    assert len(rows) > 5
+    assert all(re.search(r"[A-Za-z0-9]{2}", re.split("[▁▂▃▄▅▆▇█◐●]", row)[0]) for row in rows)
+
+
 def test_where_there_is_only_ascii(pytestconfig):
     """Signs give way to ASCII one for one, so that columns stay; an encoder that knows nothing else doesn't stumble."""
     text = drawn(viewer.trace_view(trace_of("demo")), 80, encoding="ascii", **PLAIN)
