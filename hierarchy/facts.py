@@ -30,6 +30,8 @@ def tariff_of(model: Model, margins: Margins) -> Tariff:
 def facts_of(model: Model, role: str, learned: Margin | None = None) -> ModelFacts:
     """What a trace keeps of a model."""
     stages = getattr(model, "stages", None)
+    call = model.price(0, 0) or 0.0
+    read, written = (None if price is None else price - call for price in (model.price(1, 0), model.price(0, 1)))
     return ModelFacts(
         role=role,
         name=model.name,
@@ -37,8 +39,9 @@ def facts_of(model: Model, role: str, learned: Margin | None = None) -> ModelFac
         counter=str(getattr(model.count, "encoding", "")),
         margin=model.margin,
         learned=(learned.ratio, learned.observations, learned.overhead_tokens) if learned else (),
-        input_usd=model.price(1, 0),
-        output_usd=model.price(0, 1),
+        call_usd=call,
+        input_usd=read,
+        output_usd=written,
         context_tokens=getattr(model, "context_tokens", None),
         reasoning_tokens=getattr(model, "reasoning_tokens", 0),
         stages=None if stages is None else tuple(sorted(stages)),

@@ -300,7 +300,7 @@ RULES: Mapping[type, Mapping[str, Rule]] = {
         **dict.fromkeys(("role", "name", "counter"), _name),
         "identity": _hash,
         "stages": _names,
-        **_figures("margin", "learned", "input_usd", "output_usd", "context_tokens", "reasoning_tokens"),
+        **_figures("margin", "learned", "call_usd", "input_usd", "output_usd", "context_tokens", "reasoning_tokens"),
     },
     Started: {
         "question": _words,

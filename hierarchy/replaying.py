@@ -108,12 +108,12 @@ class RecordedModel:
         self.context_tokens = facts.context_tokens
         self.reasoning_tokens = facts.reasoning_tokens
         self.stages = None if facts.stages is None else frozenset(facts.stages)
-        self._prices = facts.input_usd, facts.output_usd
+        self._prices = facts.call_usd, facts.input_usd, facts.output_usd
 
     def price(self, input_tokens: int, output_tokens: int) -> float | None:
         """As `Model.price`, by the prices of then."""
-        read, written = self._prices
-        return None if read is None or written is None else input_tokens * read + output_tokens * written
+        call, read, written = self._prices
+        return None if read is None or written is None else call + input_tokens * read + output_tokens * written
 
     def complete(self, request: Request) -> Outcome:
         """Never called: replies come from the trace."""

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from hierarchy.budget import Usage
+from hierarchy.budget import Budget, Usage
 from hierarchy.calls import HELPER_STAGES
 from hierarchy.document import Document
 from hierarchy.errors import HierarchyError, InputError, Interrupted, StoreError
@@ -33,6 +33,7 @@ from hierarchy.events import (
     Settled,
     Started,
 )
+from hierarchy.ledger import Reservation
 from hierarchy.replaying import replay
 from hierarchy.tokens import TiktokenCounter
 from hierarchy.trace import HEADER, Trace, broken_line, event_line
@@ -42,7 +43,8 @@ __all__ = ["Check", "Verdict", "verified"]
 
 # What events say where a clock had a hand in it: from there on no replay can follow.
 _CLOCK = "seconds are up."
-_USD_STEP = 1e-9
+_USD_DIGITS = 9
+_USD_STEP = 10**-_USD_DIGITS
 _BEFORE, _SHOWN = 40, 100  # Characters of two lines that differ: shown before where they do, and in all.
 
 
@@ -188,7 +190,8 @@ def _wrong_reservations(trace: Trace) -> Iterator[str]:
     """What is held for a call is its prompt, by the margin, and the reply's cap."""
     counters = {facts.name: TiktokenCounter(facts.counter) for facts in _facts(trace) if facts.counter}
     for call in trace.of(Reserved):
-        held = math.ceil(call.input_tokens * call.margin - 1e-9) + call.max_output_tokens
+        worst = call.input_tokens * call.margin
+        held = math.ceil(worst - 1e-9) + call.max_output_tokens if math.isfinite(worst) else 0
         if held != call.tokens:
             yield f"Call {call.call} holds {call.tokens:,} tokens; its prompt and cap make {held:,}."
         counted = counters[call.model](call.prompt) if call.prompt and call.model in counters else call.input_tokens
@@ -201,21 +204,36 @@ def _facts(trace: Trace) -> tuple[Any, ...]:
 
 
 def _wrong_ends(trace: Trace) -> Iterator[str]:
-    """Each call ends once at most, after it was admitted, and its overdraft is what its bill exceeds its hold by."""
-    held: dict[int, int] = {}
+    """Each call ends once at most, after it was admitted; its bill is what was credible of the report."""
+    held: dict[int, Reserved] = {}
     ended: set[int] = set()
     for event in trace:
         if isinstance(event, Reserved):
-            held[event.call] = event.tokens
+            held[event.call] = event
         elif isinstance(event, Settled | Released):
             if event.call not in held or event.call in ended:
                 yield f"Call {event.call} ends {'twice' if event.call in ended else 'without having been admitted'}."
                 continue
             ended.add(event.call)
-            if isinstance(event, Settled) and event.overdraft_tokens != max(
-                0, event.usage.total_tokens - held[event.call]
-            ):
+            call = held[event.call]
+            if isinstance(event, Settled) and event.overdraft_tokens != max(0, event.usage.total_tokens - call.tokens):
                 yield f"The overdraft of call {event.call} isn't what its bill exceeds its reservation by."
+            # Traces of version 1 don't tell what was reported.
+            if isinstance(event, Settled) and call.key and event.usage.input_tokens != _credited(call, event):
+                yield f"The bill of call {event.call} isn't for what its provider reported."
+
+
+def _credited(call: Reserved, end: Settled) -> int:
+    """What a call's prompt is billed as: what was reported, or what is held where that can't be."""
+    held = Reservation(
+        number=call.call,
+        stage=call.stage,
+        input_tokens=call.input_tokens,
+        max_output_tokens=call.max_output_tokens,
+        tokens=call.tokens,
+    )
+    read = -1 if end.reported_input_tokens is None else end.reported_input_tokens
+    return held.billed(Usage(input_tokens=read)).input_tokens
 
 
 def _budget(trace: Trace) -> Check:
@@ -250,11 +268,29 @@ def _budget(trace: Trace) -> Check:
             if call.stage not in HELPER_STAGES:
                 drawn -= call.tokens
                 kept = max(0, kept - event.usage.total_tokens)
+    if beyond := _beyond_other_caps(trace, started[0].budget):
+        return Check(name=name, holds=False, detail=beyond)
     within = spent <= cap + overdraft
     told = f"{spent:,} of {cap:,} tokens spent"
     if overdraft:
         told += f", {overdraft:,} of them billed beyond what was held for their calls"
     return Check(name=name, holds=within, detail=told + ".")
+
+
+def _beyond_other_caps(trace: Trace, budget: Budget) -> str:
+    """What exceeds the caps on calls and USD; empty if nothing does. Bills beyond reservations don't count."""
+    calls = {event.call: event for event in trace.of(Reserved)}
+    billed = [(calls[event.call], event.usage) for event in trace if _is_bill(event) and event.call in calls]
+    if budget.max_calls is not None and len(billed) > budget.max_calls:
+        return f"{len(billed):,} calls were made, and {budget.max_calls:,} allowed."
+    cost = sum(min(usage.cost_usd or 0.0, call.cost_usd or 0.0) for call, usage in billed)
+    if budget.max_cost_usd is not None and cost > budget.max_cost_usd + _USD_STEP * (1 + len(billed)):
+        return f"Calls cost ${cost:,.4f}, and ${budget.max_cost_usd:,.4f} were allowed."
+    return ""
+
+
+def _is_bill(event: Event) -> TypeGuard[Settled | Released]:
+    return isinstance(event, Settled) or (isinstance(event, Released) and event.attempted)
 
 
 def _sums(trace: Trace) -> Check:
@@ -358,7 +394,7 @@ def _run_again(
         return Check(name=name, holds=False, detail=f"Done again, it ends with: {error.message}")
     events, broken_off = _before_the_clock(trace), _closing(trace)
     for number, (then, now) in enumerate(zip(events, again, strict=False)):
-        if then != now:
+        if _to_the_cent(then) != _to_the_cent(now):
             return _outside(number) if number >= broken_off else _differs(trace, number + 2, then, now)
     if len(again) < len(events):
         return Check(name=name, holds=False, detail=f"Done again, it ends after {len(again):,} events.")
@@ -367,6 +403,13 @@ def _run_again(
     if len(events) < len(again) and isinstance(trace.events[-1], Finished):
         return Check(name=name, holds=False, detail=f"Done again, it goes on after {len(events):,} events.")
     return Check(name=name, holds=True, detail=f"All {len(events):,} events come about again, prompts and grants too.")
+
+
+def _to_the_cent(event: Event) -> Event:
+    """An event whose price doesn't depend on the order in which it was reckoned."""
+    if isinstance(event, Reserved | Kept) and event.cost_usd is not None:
+        return replace(event, cost_usd=round(event.cost_usd, _USD_DIGITS))
+    return event
 
 
 def _outside(events: int) -> Check:

@@ -259,7 +259,10 @@ class TestChanged:
             (Reserved, {"tokens": 1}, "reservations"),
             (Reserved, {"input_tokens": 3, "tokens": 403}, "reservations"),
             (Reserved, {"call": 2}, "settlements"),
+            (Reserved, {"margin": 1e308}, "reservations"),
+            (Reserved, {"margin": 1.2, "tokens": 10**6}, "run again"),
             (Settled, {"overdraft_tokens": 5}, "settlements"),
+            (Settled, {"reported_input_tokens": 500}, "settlements"),
             (Settled, {"usage": Usage(input_tokens=9_000, output_tokens=1, calls=1, cost_usd=0.0)}, "settlements"),
             (Finished, {"usage": Usage(input_tokens=1, calls=1)}, "sums"),
             (Finished, {"by_stage": ()}, "sums"),
@@ -293,6 +296,21 @@ class TestChanged:
         """A document that isn't the trace's is refused rather than used against it."""
         with pytest.raises(InputError, match="isn't the document"):
             verified(trace.to_jsonl(), Document(name="chart.md", text="Another."))
+
+    def test_other_caps(self):
+        """Caps on calls and USD that the calls didn't fit show, without the document too."""
+        model = FunctionModel(
+            lambda request: "[]" if request.stage == "route" else '{"answer": "97", "quotes": []}',
+            price=lambda read, written: 1e-4 + (read + written) * 1e-6,
+            usage=lambda *_: Usage(input_tokens=700, output_tokens=9, calls=1, cost_usd=7e-4),
+        )
+        agreement = Document(name="agreement.txt", text=long_text(110))
+        caps = Budget(3_000, max_calls=9, max_cost_usd=0.01)
+        trace = telling(Reasoner(model, way="staged").ask(agreement, QUESTION, caps).trace)
+        assert verified(trace.to_jsonl(), agreement).holds
+        assert len(trace.of(Settled)) > 1
+        for caps in (Budget(3_000, max_calls=1), Budget(3_000, max_cost_usd=1e-5)):
+            assert wrong(verified(changed(trace, Started, budget=caps))) == ["budget"]
 
     def test_a_smaller_cap(self, trace):
         """A cap that the calls didn't fit shows."""

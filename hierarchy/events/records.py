@@ -93,6 +93,7 @@ class ModelFacts(Record):
         counter: Name of the tiktoken encoding that it counts with; empty if it counts otherwise.
         margin: By which factor it may count higher, before any bill was seen.
         learned: What bills told of that: ratio, observations and tokens of overhead; empty if none did.
+        call_usd: Price of a call besides its tokens.
         input_usd: Price of a token that is sent; None where it isn't known.
         output_usd: Price of a token that comes back.
         context_tokens: The longest prompt that it takes; None if that isn't known.
@@ -106,6 +107,7 @@ class ModelFacts(Record):
     counter: str = ""
     margin: float = 1.0
     learned: tuple[float, ...] = ()
+    call_usd: float = 0.0
     input_usd: float | None = None
     output_usd: float | None = None
     context_tokens: int | None = None

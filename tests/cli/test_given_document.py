@@ -40,7 +40,7 @@ def test_beside_the_trace_or_where_it_is_said_to_be(trace, tmp_path):
 
 
 def test_a_trace_can_not_have_other_files_read(trace, tmp_path, monkeypatch):
-    """A name that leads elsewhere, to standard input or a folder as a whole isn't followed: a trace may be anybody's."""
+    """A name that leads elsewhere, to standard input or a whole folder isn't followed: traces may be anybody's."""
     read = []
     monkeypatch.setattr("hierarchy.loaders.load", read.append)
     inner = tmp_path / "inner"
