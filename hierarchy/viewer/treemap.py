@@ -7,6 +7,7 @@ however large the tree. Which rows those are is `rows`' to choose; what the tree
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -166,7 +167,7 @@ class _Happened:
         for dotted, amount in amounts:
             number = self._number(dotted)
             if number is not None:
-                own[number] += amount
+                own[number] += min(max(amount, -FAR), FAR)
         return self.shape.summed(own)
 
     def _under(self, nodes: Iterable[str]) -> NDArray[np.bool_]:
@@ -205,7 +206,8 @@ class _Happened:
     def _relevance(self) -> Ints | None:
         for estimated in reversed(self.trace.of(Estimated)):
             if len(estimated.relevance_permille) == len(self.shape):
-                return np.asarray(estimated.relevance_permille, dtype=np.int64)
+                with suppress(OverflowError):
+                    return np.asarray(estimated.relevance_permille, dtype=np.int64)
         return None
 
     def _spent(self) -> Ints:

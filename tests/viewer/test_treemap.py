@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from traced import large_trace, trace_of
 
-from hierarchy.events import Answered, Mapped, Read, Started
+from hierarchy.budget import Usage
+from hierarchy.events import Allocated, Answered, Estimated, Mapped, Read, Reserved, Settled, Started
 from hierarchy.trace import Trace
 from hierarchy.viewer.rows import rows_of
 from hierarchy.viewer.shapes import Shape
@@ -156,6 +158,23 @@ class TestFigures:
         granted = sum(granted_by_node(trace).values())
         assert granted > sum(grant.tokens for grant in trace.grants())
         assert granted == TreeMap.of(trace).read[0]
+
+    def test_figures_beyond_reckoning(self):
+        """A file that somebody else wrote may hold anything: it is drawn all the same."""
+        changes = {"tokens": 10**60}
+        events = [
+            replace(event, **changes) if isinstance(event, Reserved)
+            else replace(event, grants=[replace(grant, **changes) for grant in event.grants])
+            if isinstance(event, Allocated)
+            else replace(event, usage=Usage(input_tokens=-(10**60))) if isinstance(event, Settled)
+            else replace(event, relevance_permille=[10**60] * len(event.relevance_permille))
+            if isinstance(event, Estimated)
+            else event
+            for event in trace_of("branches")
+        ]  # fmt: skip
+        tree_map = TreeMap.of(Trace(tuple(events)))
+        assert tree_map.granted[0] > 0 > tree_map.spent[0]
+        assert tree_map.relevance is None
 
     def test_without_a_map_there_is_none(self):
         """Traces of version 1 have none."""
