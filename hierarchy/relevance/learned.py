@@ -32,6 +32,9 @@ Ints = NDArray[np.int64]
 # A document so many times as far from all that was learned from as these are from each other is left to the formula.
 # Weights grown without filings or transcripts lose to it there; a patient's chart, at twice the distance, doesn't.
 _ALIEN = 16.0
+# And one beyond the usual distances of the kind that it is most like leans on the formula by so much: of two kinds left
+# out, contracts are read best by both together and trials by the formula alone.
+_WITHIN, _MOST_APART = (1.7, 2.4), 0.8
 # What wasn't described is worth at most this much of the least that was.
 _UNDESCRIBED = 0.5
 
@@ -104,7 +107,8 @@ def judge(index: Index, question: Question, expansion: Expansion, fallback: Pass
     rows = candidates.features[:, columns]
     probability = forest.probabilities(rows)
     least = float(probability.min()) if len(probability) else 0.0
-    strange = _strangeness(forest.novelty(statistics_of(candidates)))
+    statistics = statistics_of(candidates)
+    strange = max(_strangeness(forest.novelty(statistics)), _apartness(forest.remoteness(statistics)))
     leaning = fallback.probability * strange
     # What the forest and the formula both speak of gets both; what wasn't described comes last, in the formula's order.
     undescribed = ~np.isin(fallback.layer.nodes, candidates.nodes)
@@ -136,6 +140,12 @@ def combined(index: Index, judgement: Judgement, fallback: Passages) -> Scored:
 def _strangeness(novelty: float) -> float:
     """How far to lean on the formula: not at all for known kinds, altogether for alien ones, by the log in between."""
     return min(1.0, max(0.0, math.log(max(novelty, 1e-9)) / math.log(_ALIEN)))
+
+
+def _apartness(remoteness: float) -> float:
+    """How far to lean on the formula by what stands around: hardly within a kind, for the most part outside of it."""
+    low, high = _WITHIN
+    return _MOST_APART * min(1.0, max(0.0, (remoteness - low) / (high - low)))
 
 
 def _of_leaves(index: Index, candidates: Candidates, probability: Floats, rest: Floats, match: Floats) -> Floats:

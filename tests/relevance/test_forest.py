@@ -137,6 +137,30 @@ class TestNovelty:
         assert replace(forest, known=self.KNOWN[:9]).novelty(np.array([1e6, 1e6])) == 0.0
 
 
+class TestRemoteness:
+    """Twenty documents a step apart, and twenty that are ten steps apart, far away from them."""
+
+    NARROW = np.stack([np.arange(20.0), np.zeros(20)], axis=1)
+    WIDE = np.stack([10.0 * np.arange(20.0), np.full(20, 1e4)], axis=1)
+
+    def test_each_kind_has_a_measure_of_its_own(self, forest):
+        """Five steps away from where documents stand close is remote; from where they stand apart, it isn't."""
+        known = replace(forest, known=np.concatenate([self.NARROW, self.WIDE]))
+        near_narrow, near_wide = known.remoteness(np.array([-5.0, 0.0])), known.remoteness(np.array([-5.0, 1e4]))
+        assert near_narrow == pytest.approx(10 * near_wide)
+        assert near_narrow == pytest.approx(5 / np.mean([1, 2, 3, 4, 5]))
+        assert known.remoteness(self.NARROW[3]) == 0.0
+
+    def test_copies_are_no_measure(self, forest):
+        """Where all that is near is one document over and over, the usual distance counts for something."""
+        copies = np.concatenate([np.zeros((6, 2)), self.NARROW + 50])
+        known = replace(forest, known=copies)
+        assert np.isfinite(known.remoteness(np.array([0.5, 0.0])))
+
+    def test_few_documents_say_nothing_of_what_is_usual(self, forest):
+        assert replace(forest, known=self.NARROW[:9]).remoteness(np.array([1e6, 1e6])) == 0.0
+
+
 class TestFile:
     def test_what_is_saved_is_loaded(self, forest, tmp_path):
         """Names, origin and every figure; values of leaves to seven digits, which is all that is kept."""
