@@ -69,6 +69,12 @@ class Citation:
     node: tuple[int, ...] = ()
     context: str = ""
 
+    @property
+    def line(self) -> str:
+        """The quote as a line, a row with its column heads and unit in front."""
+        line = " ".join(self.quote.split())
+        return f"{self.context}: {line}" if self.context else line
+
     def to_dict(self) -> dict[str, Any]:
         """As `--json` shows it."""
         return {name: getattr(self, name) for name in ("quote", "source", "page", "start", "end", "verified")}

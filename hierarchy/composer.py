@@ -9,6 +9,7 @@ Doesn't know how evidence is found (`refiner`), models, or the ledger.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -273,7 +274,7 @@ class _Desk:
         left = max_tokens
         for passage, span in self._best_sentences():
             citation = self._citation(passage, span)
-            left -= count(_with_context(citation))
+            left -= count(citation.line)
             if citations and left < 0:
                 break
             citations.append((passage, citation))
@@ -288,7 +289,7 @@ class _Desk:
         )
         basis = self._basis(quotes)
         return Answer(
-            text="\n".join(_with_context(citation) for citation in quotes.citations),
+            text="\n".join(citation.line for citation in quotes.citations),
             confidence=_confidence(basis),
             confidence_basis=basis,
             citations=quotes.citations,
@@ -446,9 +447,7 @@ class _Desk:
         that stand where they should, `terms` the share of the question's terms, by their rarity in the document, that
         the evidence holds. An answer's basis has `numbers` besides: the share of its numbers that something bears.
         """
-        misses = 1.0
-        for passage in quotes.passages:
-            misses *= 1.0 - min(1.0, passage.relevance)
+        misses = math.prod(1.0 - min(1.0, passage.relevance) for passage in quotes.passages)
         verified = quotes.verified / quotes.checked if quotes.checked else 0.0
         return (("relevance", 1.0 - misses), ("verified", verified), ("terms", self._terms_held()))
 
@@ -494,12 +493,6 @@ def _how_much(found: Receipt, *, whole: bool) -> str:
     where = f"{best.source}, p. {best.pages[0]}" if best.pages else best.source
     looks = f"relevance {best.relevance:.2f}" if best.relevance >= _WORTH_MENTIONING else "hardly relevant by its looks"
     return f"{read} Most relevant unread part: “{_short(best.title)}” ({where}; {best.tokens:,} tokens; {looks})."
-
-
-def _with_context(citation: Citation) -> str:
-    """A quote as a line, a row with its column heads and unit in front."""
-    line = " ".join(citation.quote.split())
-    return f"{citation.context}: {line}" if citation.context else line
 
 
 def _short(text: str) -> str:

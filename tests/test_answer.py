@@ -201,3 +201,9 @@ def test_the_dictionary_is_plain_and_has_the_promised_shape():
     assert record["budget"] == {"total_tokens": 1_000, "spent_tokens": 100}
     assert record["unread"][0].keys() == {"node", "title", "source", "pages", "tokens", "relevance", "seen"}
     assert answer.unread == answer.receipt.unread
+
+
+def test_a_citation_as_a_line():
+    """White space is one blank, and a row stands behind its column heads."""
+    assert Citation(quote="INR  4.8\n 1.2", source="a").line == "INR 4.8 1.2"
+    assert Citation(quote="4.8", source="a", context="INR, 3 May").line == "INR, 3 May: 4.8"

@@ -17,6 +17,7 @@ from hierarchy.cli.exits import Exit
 from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
+    from hierarchy.evaluation.fit import Fitted
     from hierarchy.evaluation.labels import Example
     from hierarchy.evaluation.predictions import Prediction
     from hierarchy.evaluation.sets import EvaluationSet
@@ -149,16 +150,23 @@ def fit(
         }
     out.parent.mkdir(parents=True, exist_ok=True)
     fitted.forest.save(out)
-    tables = [crossfit.answerable_rows(boards), *([crossfit.stopping_rows(boards)] if stopping else [])]
-    for header, *rows in (*tables, (crossfit.RELIABILITY_HEADER, *crossfit.reliability_rows(fitted))):
+    stops = [crossfit.stopping_rows(boards)] if stopping else []
+    reliable = (crossfit.RELIABILITY_HEADER, *crossfit.reliability_rows(fitted))
+    for header, *rows in (crossfit.answerable_rows(boards), *stops, reliable):
         show_rows(header, rows, markdown=markdown)
         click.echo()
     if figures is not None:
-        figures.mkdir(parents=True, exist_ok=True)
-        drawn = curves.reliability(fitted.reliability, "Reliability of relevance, out of fold")
-        (figures / "reliability.svg").write_bytes(drawn)
+        _draw(figures, fitted)
     _tell(datasets, given, out)
     return Exit.DONE
+
+
+def _draw(figures: Path, fitted: Fitted) -> None:
+    from hierarchy.evaluation import curves
+
+    figures.mkdir(parents=True, exist_ok=True)
+    drawn = curves.reliability(fitted.reliability, "Reliability of relevance, out of fold")
+    (figures / "reliability.svg").write_bytes(drawn)
 
 
 def _inputs(

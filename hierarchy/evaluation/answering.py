@@ -99,16 +99,7 @@ def answer_set(
         progress=progress,
         done=kept,
     )
-    timings = Timings.zero([system])
-    desk.report()
-    try:
-        with out.open("a", encoding="utf-8", newline="\n") as file:
-            desk.file = file
-            _work(dataset.folder, todo, desk, jobs, timings)
-    finally:
-        add_record(out, dataset.folder, timings, command)
-    if desk.fatal:
-        raise desk.fatal
+    _written(dataset.folder, todo, desk, jobs, out, command)
     return Answered(
         out=out,
         written=desk.done - kept,
@@ -117,6 +108,22 @@ def answer_set(
         usage=desk.usage,
         notes=(*notes, *desk.notes()),
     )
+
+
+def _written(
+    folder: Path, todo: Sequence[tuple[str, _Cases]], desk: Desk, jobs: int, out: Path, command: Sequence[str]
+) -> None:
+    """Have what is left to do answered into a file, with a record of the run however it ends."""
+    timings = Timings.zero([desk.system])
+    desk.report()
+    try:
+        with out.open("a", encoding="utf-8", newline="\n") as file:
+            desk.file = file
+            _work(folder, todo, desk, jobs, timings)
+    finally:
+        add_record(out, folder, timings, command)
+    if desk.fatal:
+        raise desk.fatal
 
 
 def _checked(budgets: Sequence[int]) -> tuple[int, ...]:

@@ -134,14 +134,17 @@ def cross_validated(
         for one in found:
             trials.keep(dataset.name, one)
     whole = {_CROSS, _APART, _FORMULA, *map(_until, trials.confident)}
-    boards = list(score(dataset, [one for one in found if one.system in whole]))
+    return (*score(dataset, [one for one in found if one.system in whole]), *_routed_boards(dataset, found))
+
+
+def _routed_boards(dataset: EvaluationSet, found: Sequence[Prediction]) -> Iterator[Scoreboard]:
+    """How routed forms do, each over the questions asked so; and the same as they are, where those aren't all."""
     for name in (_SAME, *_ROUTED.values()):
         mine = [one for one in found if one.system == name]
         asked_so = {one.id for one in mine}
         if mine and not (name == _SAME and len(asked_so) == len(dataset.scored)):
             cases = tuple(case for case in dataset.scored if case.id in asked_so)
-            boards += score(replace(dataset, cases=cases), mine)
-    return tuple(boards)
+            yield from score(replace(dataset, cases=cases), mine)
 
 
 def stopping_rows(boards: Mapping[str, Sequence[Scoreboard]]) -> tuple[Row, ...]:
