@@ -297,7 +297,10 @@ def _billed(calls: Iterable[Call]) -> int:
 
 
 def compared_view(trace: Trace) -> RenderableType | None:
-    """What it took against one call with all of the document: tokens; USD and Wh where the models are known."""
+    """What it took against sending all of the document once: tokens; USD and Wh where the models are known.
+
+    The whole document is counted without a reply to it, which is to this run's disadvantage.
+    """
     started, usage = next(iter(trace.of(Started)), None), trace.usage()
     if started is None or not started.document_tokens or not usage.calls or not trace.of(Answered):
         return None  # Without an answer there is nothing to compare: it may have been about to cost more.
@@ -305,7 +308,7 @@ def compared_view(trace: Trace) -> RenderableType | None:
         return None  # This run read everything.
     facts = {one.role: one for one in started.models}
     reply = _reply_tokens(trace)
-    whole = started.document_tokens + reply
+    whole = started.document_tokens
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(style=QUIET, no_wrap=True)
     for _ in range(3):
@@ -313,7 +316,7 @@ def compared_view(trace: Trace) -> RenderableType | None:
     add_row(table, "", *(Text(head, style=QUIET) for head in ("this run", "everything", "share")))
     share = Text(percent(usage.total_tokens / whole), style="bold" if usage.total_tokens < whole else CARE)
     add_row(table, "tokens", f"{usage.total_tokens:,}", f"{whole:,}", share)
-    if cost := _whole_usd(facts.get("answer"), started.document_tokens, reply):
+    if cost := _whole_usd(facts.get("answer"), whole):
         spent = usage.cost_usd
         known = ("unknown", "") if spent is None else (usd(spent), percent(spent / cost))
         add_row(table, "USD", known[0], usd(cost), known[1])
@@ -333,10 +336,8 @@ def _reply_tokens(trace: Trace) -> int:
     return written[-1] if written else 0
 
 
-def _whole_usd(facts: ModelFacts | None, document_tokens: int, reply: int) -> float | None:
-    if facts is None or facts.input_usd is None or facts.output_usd is None:
-        return None
-    return document_tokens * facts.input_usd + reply * facts.output_usd
+def _whole_usd(facts: ModelFacts | None, document_tokens: int) -> float | None:
+    return None if facts is None or facts.input_usd is None else document_tokens * facts.input_usd
 
 
 def _energy(trace: Trace, started: Started, facts: dict[str, ModelFacts], reply: int) -> tuple[str, str] | None:

@@ -140,10 +140,10 @@ class TestCalls:
 
 class TestCompared:
     def test_against_reading_everything(self):
-        """All of the document in one call with a reply as long, at the model's own prices; and whether it would fit."""
+        """All of the document sent once, at the model's own price; and whether it would fit."""
         text = " ".join(drawn(compared_view(Trace((started(), reserved(1), settled(1), ANSWERED)))).split())
-        assert "tokens 350 20,050 1.7%" in text
-        assert "USD $0.0080 $0.2050 3.9%" in text
+        assert "tokens 350 20,000 1.8%" in text
+        assert "USD $0.0080 $0.2000 4.0%" in text
         assert "Everything is more than acme/large takes: 9,000 tokens." in text
 
     def test_only_what_can_be_compared(self):
