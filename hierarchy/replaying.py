@@ -28,7 +28,7 @@ from hierarchy.journal import Call, circumstances
 from hierarchy.margins import Margin, Margins
 from hierarchy.models import ExtractiveModel
 from hierarchy.session import NO_JOURNAL, NOT_KEPT, Retries, Session, Work
-from hierarchy.tokens import Counter, TiktokenCounter
+from hierarchy.tokens import AT_HAND, Counter, TiktokenCounter
 from hierarchy.trace import Trace
 from hierarchy.tree import SummaryTree
 
@@ -96,7 +96,7 @@ class RecordedModel:
     """A model as a trace knows it: it counts and costs what it did then, and can't be called."""
 
     def __init__(self, facts: ModelFacts) -> None:
-        if not facts.counter:
+        if facts.counter not in AT_HAND:  # A trace's word is no reason to have a vocabulary fetched.
             raise InputError(
                 f"{facts.name} counted tokens in a way that the trace doesn't tell, so the run can't be done again.",
                 "Runs with the built-in model and with models that are named as litellm spells them can be.",

@@ -26,9 +26,12 @@ from hierarchy.errors import Unavailable
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
-__all__ = ["Counter", "TiktokenCounter", "count_tokens", "piece_tokens"]
+__all__ = ["AT_HAND", "Counter", "TiktokenCounter", "count_tokens", "piece_tokens"]
 
 Counter = Callable[[str], int]
+
+AT_HAND = frozenset({"cl100k_base", "o200k_base"})
+"""Encodings that models here count with, whose vocabularies come with litellm: none of them is fetched."""
 
 # Longer stretches than this without a break make tiktoken's regular expression superlinear ("aaaa…", base64).
 _SLAB = 100_000

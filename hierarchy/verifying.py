@@ -35,7 +35,7 @@ from hierarchy.events import (
 )
 from hierarchy.ledger import Reservation
 from hierarchy.replaying import replay
-from hierarchy.tokens import TiktokenCounter
+from hierarchy.tokens import AT_HAND, TiktokenCounter
 from hierarchy.trace import HEADER, Trace, broken_line, event_line
 from hierarchy.tree import SummaryTree
 
@@ -188,7 +188,7 @@ def _judged(name: str, looked_at: Sequence[Event], wrong: Sequence[str], what: s
 
 def _wrong_reservations(trace: Trace) -> Iterator[str]:
     """What is held for a call is its prompt, by the margin, and the reply's cap."""
-    counters = {facts.name: TiktokenCounter(facts.counter) for facts in _facts(trace) if facts.counter}
+    counters = {facts.name: TiktokenCounter(facts.counter) for facts in _facts(trace) if facts.counter in AT_HAND}
     for call in trace.of(Reserved):
         worst = call.input_tokens * call.margin
         held = math.ceil(worst - 1e-9) + call.max_output_tokens if math.isfinite(worst) else 0

@@ -196,6 +196,14 @@ class TestWhatCantBeDone:
         with pytest.raises(InputError, match="counted tokens"):
             replay(first.trace, AGREEMENT)
 
+    def test_a_vocabulary_that_is_not_at_hand(self):
+        """A trace that names another encoding has none fetched: it can't be replayed."""
+        first = telling(Reasoner(FunctionModel(Talker())).ask(AGREEMENT, QUESTION, 3_000).trace)
+        started = first.events[0]
+        models = tuple(replace(facts, counter="p50k_base") for facts in started.models)
+        with pytest.raises(InputError, match="counted tokens"):
+            replay(Trace((replace(started, models=models), *first.events[1:])), AGREEMENT)
+
     def test_templates_and_lexicons_of_ones_own(self, tmp_path):
         """They are asked for, and have to be the same."""
         lexicon = tmp_path / "own.toml"
