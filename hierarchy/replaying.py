@@ -156,8 +156,8 @@ def replay(
     started = started_of(trace)
     try:
         reasoner = _reasoner(started, prompts, lexicons)
-    except (KeyError, ValueError, TypeError, OverflowError) as error:
-        raise StoreError(f"The trace's beginning is damaged: {error!r}.", "Ask the question again.") from error
+    except (KeyError, ValueError, TypeError, OverflowError) as damage:
+        raise StoreError(f"The trace's beginning is damaged: {damage!r}.", "Ask the question again.") from damage
     tree = reasoner.outline(document)
     caps = _caps(started.budget if budget is None else Budget.parse(budget, document_tokens=tree.tokens))
     session, flow = reasoner.opened(tree, started.question, caps, 0.0)
