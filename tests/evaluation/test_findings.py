@@ -134,5 +134,5 @@ def test_reliability_is_drawn_as_it_was_counted():
 def test_missing_matplotlib_is_said_with_the_remedy(monkeypatch):
     """Before anything is counted."""
     monkeypatch.setattr(curves, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"hierarchy\[eval\]"):
+    with pytest.raises(InputError, match=r"pip install .*\[eval\]"):
         curves.check_drawing()

@@ -359,7 +359,7 @@ class TestOpening:
         for name in [name for name in sys.modules if name.partition(".")[0] == "textual"]:
             monkeypatch.setitem(sys.modules, name, None)
         monkeypatch.setitem(sys.modules, "textual", None)
-        with pytest.raises(Unavailable, match=r"hierarchy\[tui\]"):
+        with pytest.raises(Unavailable, match=r"pip install .*\[tui\]"):
             hierarchy.tui.explore(routed_trace())
 
     def test_explore_runs_the_app(self, monkeypatch):
