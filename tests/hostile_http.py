@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from hostile import (
@@ -42,6 +43,8 @@ from hierarchy.session import Retries
 __all__ = ["LONG", "MODES", "Line", "ask_over_http", "stage_of", "with_bills"]
 
 LONG = 1  # of `hostile.DOCUMENTS`
+_RUNS = count(1)
+
 MODES = ("sync", "sync-stream", "async", "async-stream")
 MISSING = '{"answer": "", "quotes": [], "missing": "the clause about item 33"}'
 _BY_PROMPT = (
@@ -128,7 +131,8 @@ def ask_over_http(
     server.clear()
     treated: dict[int, str] = {}
     server.script = line.script(treated)
-    model = ProviderModel("openai/x", api_base=server.url, api_key="x", timeout_s=timeout_s)
+    key = f"run-{next(_RUNS)}"
+    model = ProviderModel("openai/x", api_base=server.url, api_key=key, timeout_s=timeout_s)
     reasoner = Reasoner(model, way=case.way, rounds=case.rounds, max_concurrency=case.concurrency, store=None)
     reasoner.retries = Retries(most=case.attempts, first_s=0.0, longest_s=longest_s)
     budget = Budget(case.total, max_calls=case.max_calls, max_seconds=case.max_seconds)
@@ -148,7 +152,7 @@ def ask_over_http(
     if stop_after_s is not None:
         case = replace(case, cancel_at=(1,)) if mode.startswith("async") else replace(case, stop_at=1)
     ran = Ran(case=case, budget=budget, answer=answer, error=error, events=tuple(events), bills=(), seconds=seconds)
-    return with_bills(ran, server, treated)
+    return with_bills(ran, server, treated, key)
 
 
 def _asked(
@@ -175,13 +179,23 @@ def _asked(
     return asyncio.run(run())
 
 
-def with_bills(ran: Ran, server: Loopback, treated: Mapping[int, str]) -> Ran:
-    """A run with what the server billed for it, request by request."""
+def with_bills(ran: Ran, server: Loopback, treated: Mapping[int, str], key: str) -> Ran:
+    """A run with what the server billed for it, request by request.
+
+    Args:
+        ran: The run.
+        server: The provider.
+        treated: How its requests were treated, by number.
+        key: By which its requests are told: on a busy machine the server may read only now what a run before this one
+            sent when it was cancelled.
+    """
     reserved = ran.trace.of(Reserved)
     stages = {(event.input_tokens, event.max_output_tokens): event.stage for event in reserved}
     billed = {bill.number: bill for bill in server.billed}
     bills = []
     for received in server.received:
+        if received.headers.get("authorization") != f"Bearer {key}":
+            continue
         prompt, most = received.prompt, received.max_tokens or 0
         bill = billed.get(received.number)
         bills.append(

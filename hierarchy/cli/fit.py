@@ -17,6 +17,7 @@ from hierarchy.cli.exits import Exit
 from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
+    from hierarchy.evaluation.figures import Scoreboard
     from hierarchy.evaluation.fit import Fitted
     from hierarchy.evaluation.labels import Example
     from hierarchy.evaluation.predictions import Prediction
@@ -121,11 +122,10 @@ def fit(
     """
     # Set before numpy is imported: several threads of linear algebra only wait for each other here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from hierarchy.evaluation import crossfit, curves
+    from hierarchy.evaluation import crossfit
     from hierarchy.evaluation import fit as fitting
 
-    if figures is not None:
-        curves.check_drawing()
+    _check_drawing(figures)
     datasets, recorded = _inputs(folders, split, replies)
     lexicons: tuple[Lexicon, ...] | None = () if no_lexicons else None
     with console.progress() as progress, _keeping(predictions) as keep:
@@ -150,23 +150,38 @@ def fit(
         }
     out.parent.mkdir(parents=True, exist_ok=True)
     fitted.forest.save(out)
+    _show(boards, fitted, stopping=bool(stopping), markdown=markdown)
+    _draw(figures, fitted)
+    _tell(datasets, given, out)
+    return Exit.DONE
+
+
+def _check_drawing(figures: Path | None) -> None:
+    """Before an hour's work, not behind it."""
+    from hierarchy.evaluation import curves
+
+    if figures is not None:
+        curves.check_drawing()
+
+
+def _show(boards: Mapping[str, tuple[Scoreboard, ...]], fitted: Fitted, *, stopping: bool, markdown: bool) -> None:
+    """What is found, what stopping saves, and how reliable the probabilities are."""
+    from hierarchy.evaluation import crossfit
+
     stops = [crossfit.stopping_rows(boards)] if stopping else []
     reliable = (crossfit.RELIABILITY_HEADER, *crossfit.reliability_rows(fitted))
     for header, *rows in (crossfit.answerable_rows(boards), *stops, reliable):
         show_rows(header, rows, markdown=markdown)
         click.echo()
-    if figures is not None:
-        _draw(figures, fitted)
-    _tell(datasets, given, out)
-    return Exit.DONE
 
 
-def _draw(figures: Path, fitted: Fitted) -> None:
+def _draw(figures: Path | None, fitted: Fitted) -> None:
     from hierarchy.evaluation import curves
 
-    figures.mkdir(parents=True, exist_ok=True)
-    drawn = curves.reliability(fitted.reliability, "Reliability of relevance, out of fold")
-    (figures / "reliability.svg").write_bytes(drawn)
+    if figures is not None:
+        figures.mkdir(parents=True, exist_ok=True)
+        drawn = curves.reliability(fitted.reliability, "Reliability of relevance, out of fold")
+        (figures / "reliability.svg").write_bytes(drawn)
 
 
 def _inputs(
