@@ -298,6 +298,15 @@ class Index:
             total += weight * (_K1 + 1) * float(np.log1p((len(layer) - held + 0.5) / (held + 0.5)))
         return total
 
+    def pair_numbers(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
+        """Pairs of terms by number, without those that can't stand together: a term of theirs is nowhere."""
+        number = self.vocabulary.number
+        return [pair for pair in ((number(first), number(second)) for first, second in pairs) if min(pair) >= 0]
+
     def pair_scores(self, layer: Layer, pairs: Iterable[tuple[int, int]]) -> Floats:
         """BM25 of each stretch for pairs of neighbouring terms."""
-        return bm25(((layer.of_leaf[self.leaves_with_pair(*pair)], 1.0) for pair in pairs), layer.lengths)
+        return self.scores_at(layer, (self.leaves_with_pair(*pair) for pair in pairs))
+
+    def scores_at(self, layer: Layer, found: Iterable[Ints]) -> Floats:
+        """BM25 of each stretch for anything that stands in leaves, once per occurrence, ascending."""
+        return bm25(((layer.of_leaf[leaves], 1.0) for leaves in found), layer.lengths)

@@ -27,7 +27,9 @@ QUESTIONS = ["What was the capital expenditure in 2018?", "Why was warfarin stop
 BOUNDED = (
     "own own_share names years speaker feedback share_512 names_512 pairs page page_share page_years section titles "
     "titles_share page_titles page_lead page_pairs file file_share file_title file_title_share lexicon lexicon_page "
-    "lexicon_512 places asked asked_512 routed routed_share routed_512 routed_page routed_titles routed_pairs "
+    "lexicon_512 lexicon_pairs lexicon_pairs_128 lexicon_pairs_512 lexicon_phrases lexicon_phrases_512 "
+    "lexicon_phrases_page places place place_lead place_title phrase_title phrase_lead asked asked_512 "
+    "routed routed_share routed_512 routed_page routed_titles routed_pairs "
     "routed_pairs_128 routed_pairs_512 phrases phrases_512 need need_lead need_page needs near_400 near_1600 "
     "speaker_512 q_routed digits digits_asked result result_asked headings rows place_in_file place_in_section "
     "q_number q_effect q_whole q_yes_no q_lexicon d_digits d_speech d_rows d_files d_pages d_headings"
@@ -167,6 +169,26 @@ def test_files_are_told_apart():
     assert not Described(chart(), "Which patent licence?").column("d_files").any()
 
 
+def test_each_file_has_its_candidates_where_it_is_asked_which():
+    """Else those of a file that says it once would be crowded out by files that say it over and over."""
+    many = " ".join(f"Audit right {n}: the audit may be held each year." for n in range(300))
+    parts = (
+        Document(name="a.txt", text=many),
+        Document(name="b.txt", text=f"An audit is due. {'Rent is due. ' * 300}"),
+    )
+    folder = Document(name="folder", media="folder", parts=parts)
+    which, when = (
+        Described(folder, text) for text in ("Which of these documents grant an audit?", "When is the audit?")
+    )
+    lone = which.tree.leaf_nodes[next(n for n, text in enumerate(which.tree.leaf_texts()) if "An audit" in text)]
+    of_second = [
+        (found.tree.leaves.file[found.tree.nodes.low[found.found.nodes]] == 1)[found.found.grain == 0].sum()
+        for found in (which, when)
+    ]
+    assert lone in which.found.nodes
+    assert of_second[0] >= 24 > of_second[1]
+
+
 def test_the_quick_ratio_leads_to_the_balance_sheet():
     """No page says "quick ratio": the lexicon knows the words and the title of what holds it."""
     tree = hierarchy.outline(hierarchy.sample("annual_report.pdf"))
@@ -175,13 +197,14 @@ def test_the_quick_ratio_leads_to_the_balance_sheet():
     assert described.column("q_lexicon").all()
     sheet = next(n for n, text in enumerate(tree.leaf_texts()) if "Total current liabilities" in text)
     low = tree.nodes.low[described.found.nodes]
-    for feature in ("lexicon", "lexicon_page", "places"):
+    for feature in ("lexicon", "lexicon_page", "places", "place", "place_title"):
         best = low[described.column(feature).argmax()]
         assert tree.leaves.page[best] == tree.leaves.page[sheet], feature
     unknown = Described(tree, "What was the weather?")
     assert not unknown.column("q_lexicon").any()
-    assert not unknown.column("lexicon").any()
-    assert not unknown.column("places").any()
+    for name in FEATURES:
+        if name.startswith(("lexicon", "places")) or name in ("place", "place_lead", "place_title"):
+            assert not unknown.column(name).any(), name
 
 
 class TestRouted:
@@ -203,6 +226,7 @@ class TestRouted:
         described = Described(chart(), routed(parse("Is a blood thinner given?"), self.REPLY))
         assert described.leaf("He lives with", "need") == 1.0
         assert described.leaf("He lives with", "needs") == 1.0
+        assert described.leaf("He lives with", "phrase_title") == 0.0  # a need is no phrase
         assert described.leaf("Warfarin was stopped", "need") == 0.0
         assert (described.column("q_needs") == 1).all()
 
@@ -210,7 +234,7 @@ class TestRouted:
         """What the routing alone would say is 0, and the question's own words are all that is asked."""
         described = Described(chart(), "When was warfarin stopped?")
         for name in FEATURES:
-            if name.startswith(("routed", "phrases", "need", "q_routed", "q_needs")):
+            if name.startswith(("routed", "phrase", "need", "q_routed", "q_needs")):
                 assert not described.column(name).any(), name
         assert (described.column("asked") == described.column("own")).all()
         assert (described.column("asked_512") == described.column("bm25_512")).sum() > 0
