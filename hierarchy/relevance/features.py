@@ -41,6 +41,8 @@ FEATURES: Mapping[str, str] = {
     "share_512": "share of the question that the 512-token passage around it holds",
     "names_512": "share of the question's names there",
     "pairs": "neighbouring terms of the question, in 128-token passages",
+    "run": "rarity of the longest run of the question's terms in one of its leaves, relative to the best",
+    "run_share": "the same as a share of the question's rarity",
     "near_400": "BM25 of the 400 tokens around each of its leaves, on average",
     "near_1600": "the same of 1,600 tokens",
     "speaker_512": "share of the 512-token passage around it that is spoken by somebody whom the question names",
@@ -133,6 +135,9 @@ FEATURES: Mapping[str, str] = {
 _MOST, _MOST_OF_A_FILE = (240, 200, 160, 120, 80, 50), (24, 20, 16, 12, 8, 5)
 _WHOLE = re.compile(r"summar|discuss|opinion|think|talk|say about|said about|mention|decid|conclude", re.IGNORECASE)
 _YES_NO = re.compile(r"^\s*(?:is|are|was|were|do|does|did|has|have|can|may|must|will|should)\b", re.IGNORECASE)
+_WITHIN = dict.fromkeys(("pairs", "lexicon_pairs_128", "routed_pairs_128"), GRAINS.index(128))
+_WITHIN |= dict.fromkeys(("run", "run_share"), -1)
+"""Of passages beyond these grains the best place within counts, not the middle."""
 _STRETCHING = frozenset(("titles", "titles_share", "routed_titles", "place_title", "phrase_title"))
 """Titles of sections: a passage may reach into several, and counts by the best."""
 
@@ -243,8 +248,8 @@ def _around(match: Matches, grain: int, spread: _Spread) -> dict[str, Floats]:
         values = match.at_leaf[other]
         columns[f"bm25_{size}"] = values[spread.middle] if other >= grain else spread.best(values)
     for name, values in match.leaves.items():
-        smaller = "pairs" in name and not name.endswith("_512") and grain > GRAINS.index(128)
-        columns[name] = spread.best(values) if smaller else values[spread.middle]
+        within = grain > _WITHIN.get(name, len(GRAINS))
+        columns[name] = spread.best(values) if within else values[spread.middle]
     for name, values in match.pages.items():
         columns[name] = spread.best(values) if name in _STRETCHING else values[spread.middle]
     return columns | {"speaker": spread.mean(match.spoken), "formula": spread.best(match.formula)}

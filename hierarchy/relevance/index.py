@@ -249,12 +249,32 @@ class Index:
 
     def leaves_with_pair(self, first: int, second: int) -> Ints:
         """The leaf of each place where one term follows the other within it."""
+        return np.asarray(self.owners[self._together(first, second)])
+
+    def _together(self, first: int, second: int) -> Ints:
+        """Each place where one term follows the other within a leaf, as the place of the first."""
         if not (0 <= first < len(self._bounds) - 1 and second >= 0):
             return np.zeros(0, dtype=np.int64)
         places = self._order[self._bounds[first] : self._bounds[first + 1]]
         places = places[places + 1 < len(self.numbers)]
         follows = (self.numbers[places + 1] == second) & (self.owners[places + 1] == self.owners[places])
-        return np.asarray(self.owners[places[follows]])
+        return np.asarray(places[follows])
+
+    def runs(self, pairs: Iterable[tuple[int, int]]) -> Floats:
+        """The rarity of the rarest run of terms in each leaf in which all neighbours are among the pairs."""
+        best = np.zeros(len(self.leaf_lengths))
+        places = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(self._together(*pair) for pair in pairs)]))
+        if len(places):
+            ends = np.append(np.flatnonzero(np.diff(places) > 1), len(places) - 1)
+            begins = np.append(0, ends[:-1] + 1)
+            rarity = self._rarity_before[places[ends] + 2] - self._rarity_before[places[begins]]
+            np.maximum.at(best, self.owners[places[begins]], rarity)
+        return best
+
+    @cached_property
+    def _rarity_before(self) -> Floats:
+        """The rarity of all terms before each place."""
+        return np.concatenate(([0.0], np.cumsum(self.tree.term_rarity[self.numbers])))
 
     def scores(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
         """BM25 of each stretch of a layer for weighted terms."""

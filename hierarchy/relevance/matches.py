@@ -177,6 +177,7 @@ class Matches:
         index = self.index
         small, quarter, middle = (index.grains[GRAINS.index(size)] for size in (128, 256, 512))
         feedback = dict.fromkeys(self._feedback(quarter), 1.0)
+        runs = index.runs(index.pair_numbers(self.question.pairs))
         of_quarter = {"feedback": relative(index.scores(quarter, feedback))}
         of_small = {
             "pairs": relative(index.scores_at(small, self._pairs)),
@@ -196,7 +197,8 @@ class Matches:
             "phrases_512": self._held_phrases(middle, self.question.phrases),
         }
         layers = ((of_quarter, quarter), (of_small, small), (of_middle, middle))
-        return {name: values[layer.of_leaf] for scores, layer in layers for name, values in scores.items()}
+        spread = {name: values[layer.of_leaf] for scores, layer in layers for name, values in scores.items()}
+        return spread | {"run": relative(runs), "run_share": self._share_of_question(runs)}
 
     # -- by word, phrase, year and speaker -------------------------------------------------------------------------
 
@@ -208,6 +210,11 @@ class Matches:
 
     def _share(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
         return self.index.share(layer, numbers) if numbers else np.zeros(len(layer))
+
+    def _share_of_question(self, rarity: Floats) -> Floats:
+        """Rarity as a share of all that the question's words have."""
+        known = [number for number in self._own_words if number >= 0]
+        return np.asarray(np.minimum(1.0, rarity / max(float(self.index.tree.term_rarity[known].sum()), 1e-9)))
 
     def _places_of(self, pairs: Iterable[tuple[str, str]]) -> list[Ints]:
         """Where each pair of neighbouring terms stands, each pair once."""

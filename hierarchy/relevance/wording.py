@@ -31,6 +31,8 @@ WORDS: Mapping[str, tuple[str, int]] = {
     "share_512": ("how much of the question the 512 tokens around it hold", _SHARE),
     "names_512": ("the question's names in the 512 tokens around it", _SHARE),
     "pairs": ("neighbouring words of the question that stand together near it", _SHARE),
+    "run": ("its longest run of the question's words, relative to the best", _SHARE),
+    "run_share": ("how much of the question stands word by word in a row in it", _SHARE),
     "near_400": ("match of the 400 tokens around it", _SHARE),
     "near_1600": ("match of the 1,600 tokens around it", _SHARE),
     "speaker_512": ("how much around it is spoken by somebody whom the question names", _SHARE),

@@ -86,6 +86,18 @@ class TestRoutings:
         assert at(own["routed"], "may inspect") > 0.0
 
 
+def test_the_longest_run_of_the_questions_words():
+    """Words in a row count together, and rare ones more; the same words apart are no run."""
+    found, at = matched("Who looks into the books and records of the licensee?")
+    runs = found.leaves["run"]
+    assert at(runs, "may inspect") == 1.0  # books, records, licensee
+    assert at(runs, "pays a fee") == 0.0
+    assert at(runs, "Books are sold") == 0.0
+    assert 0.5 < at(found.leaves["run_share"], "may inspect") <= 1.0
+    shorter, at = matched("Books and records?")
+    assert at(shorter.leaves["run"], "may inspect") == 1.0
+
+
 def test_neighbours_of_a_passage():
     """A passage's neighbours at its own grain; beyond the edges there is nothing."""
     found, _ = matched("What fee is due?")
