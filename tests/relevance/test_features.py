@@ -31,8 +31,8 @@ BOUNDED = (
     "lexicon_phrases_page places place place_lead place_title phrase_title phrase_lead asked asked_512 "
     "routed routed_share routed_512 routed_page routed_titles routed_pairs "
     "routed_pairs_128 routed_pairs_512 phrases phrases_512 need need_lead need_page needs near_400 near_1600 "
-    "run run_share speaker_512 q_routed digits digits_asked result result_asked headings rows place_in_file place_in_section "
-    "q_number q_effect q_whole q_yes_no q_lexicon d_digits d_speech d_rows d_files d_pages d_headings"
+    "run run_share speaker_512 q_routed digits digits_asked result result_asked headings rows place_in_file "
+    "place_in_section q_number q_effect q_whole q_yes_no q_lexicon d_digits d_speech d_rows d_files d_pages d_headings"
 ).split() + [f"bm25_{grain}" for grain in GRAINS]
 
 
