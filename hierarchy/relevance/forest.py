@@ -78,23 +78,45 @@ class Forest:
 
     def sums(self, rows: NDArray[Any]) -> Floats:
         """What the trees say of each row together."""
-        parts = [self._sums(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)]
-        return np.concatenate(parts) if parts else np.zeros(0)
-
-    def _sums(self, rows: NDArray[Any]) -> Floats:
         leaf = self._leaves(rows)
         leaf += (np.arange(len(self.leaf_values), dtype=np.uint32) * np.uint32(MAX_LEAVES))[:, None]
-        return np.asarray(self.leaf_values.ravel().take(leaf).sum(axis=0))
+        values = self.leaf_values.ravel()
+        parts = (values.take(leaf[:, at : at + _ROWS]).sum(axis=0) for at in range(0, len(rows), _ROWS))
+        return np.concatenate([np.zeros(0), *parts])
 
     def _leaves(self, rows: NDArray[Any]) -> NDArray[np.uint32]:
         """Which leaf of each tree each row ends in: trees × rows."""
-        reachable = np.full((len(self.leaf_values), len(rows)), np.uint32(0xFFFFFFFF))
+        start, varying = self._told_by_all(rows)
+        leaf = np.empty((len(self.leaf_values), len(rows)), dtype=np.uint32)
+        for at in range(0, len(rows), _ROWS):
+            chunk = slice(at, at + _ROWS)
+            reachable = np.repeat(start[:, None], len(rows[chunk]), axis=1)
+            for failed, trees, keeps in varying:
+                reachable[trees] &= keeps.take(failed[chunk], axis=1)
+            first = reachable & (~reachable + np.uint32(1))
+            exponent = first.astype(np.float32).view(np.uint32) >> np.uint32(23)
+            leaf[:, chunk] = exponent - np.uint32(127)
+        return leaf
+
+    def _told_by_all(
+        self, rows: NDArray[Any]
+    ) -> tuple[NDArray[np.uint32], list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]]]:
+        """What each tree can still reach by the columns in which all rows are equal; and the other columns.
+
+        Of a question's rows many are: what is asked, what kind of document it is, what no lexicon and no routing adds.
+        Of each other column how many thresholds each row exceeds, the trees that use it and what these keep.
+        """
+        start = np.full(len(self.leaf_values), np.uint32(0xFFFFFFFF))
+        varying = []
         for column, thresholds, trees, keeps in self._tables:
-            failed = np.searchsorted(thresholds, rows[:, column].astype(np.float64), "left")
-            reachable[trees] &= keeps.take(failed, axis=1)
-        first = reachable & (~reachable + np.uint32(1))
-        exponent = first.astype(np.float32).view(np.uint32) >> np.uint32(23)
-        return np.asarray(exponent - np.uint32(127))
+            values = rows[:, column].astype(np.float64)
+            if (values == values[:1]).all():
+                start[trees] &= (
+                    keeps[:, np.searchsorted(thresholds, values[0], "left")] if len(values) else start[trees]
+                )
+            else:
+                varying.append((np.searchsorted(thresholds, values, "left"), trees, keeps))
+        return start, varying
 
     def credits(self, rows: NDArray[Any]) -> Credits:
         """What each column adds to the sum of each of some rows, as against the others.
@@ -109,7 +131,7 @@ class Forest:
         Args:
             rows: Rows × features, columns as `features`; at least one row.
         """
-        leaves = np.concatenate([self._leaves(rows[low : low + _ROWS]) for low in range(0, len(rows), _ROWS)], axis=1)
+        leaves = self._leaves(rows)
         places = leaves + (np.arange(len(leaves)) * MAX_LEAVES)[:, None]
         counts = np.bincount(places.ravel(), minlength=self.leaf_values.size).reshape(self.leaf_values.shape)
         start, border, end = self._reaches

@@ -9,8 +9,8 @@ Source of the score: Okapi BM25 (Robertson and Zaragoza, "The Probabilistic Rele
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,7 @@ _SLACK = 1.1  # passages are packed to their size plus a tenth
 _K1, _B = 1.5, 0.75
 _TITLE_LEAVES, _TITLE_TERMS = 8, 40
 _LEAD_LINES = 4
+_KEPT = 1024  # terms of which a layer remembers where they are held
 
 Floats = NDArray[np.float64]
 
@@ -43,12 +44,14 @@ class Layer:
         low: First leaf of each stretch.
         nodes: The tree node of each stretch; empty where stretches are no nodes (pages, sections, files).
         lengths: Terms in each stretch.
+        held: Of terms that were asked for of late which stretches hold them, and how often: see `Index.held`.
     """
 
     of_leaf: Ints
     low: Ints
     nodes: Ints
     lengths: Floats
+    held: dict[int, tuple[Ints, Floats]] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         """How many stretches there are."""
@@ -85,24 +88,32 @@ class Field:
 
 def bm25(matches: Iterable[tuple[Ints, float]], lengths: Floats) -> Floats:
     """BM25 of each stretch, from the stretches in which each term occurs (once per occurrence) and its weight."""
+    return _bm25(((*_counted(owners, len(lengths)), weight) for owners, weight in matches), lengths)
+
+
+def _bm25(held: Iterable[tuple[Ints, Floats, float]], lengths: Floats) -> Floats:
+    """BM25 from the stretches that hold each term, how often they do, and its weight."""
     total = np.zeros(len(lengths))
     norm = _K1 * (1 - _B + _B * lengths / max(1.0, float(lengths.mean()) if len(lengths) else 1.0))
-    for owners, weight in matches:
-        if not len(owners):
-            continue
-        held, counts = _counted(owners, len(lengths))
-        rarity = np.log1p((len(lengths) - len(held) + 0.5) / (len(held) + 0.5))
-        total[held] += weight * rarity * counts * (_K1 + 1) / (counts + norm[held])
+    for stretches, counts, weight in held:
+        if len(stretches):
+            rarity = np.log1p((len(lengths) - len(stretches) + 0.5) / (len(stretches) + 0.5))
+            total[stretches] += weight * rarity * counts * (_K1 + 1) / (counts + norm[stretches])
     return total
 
 
-def matched_share(matches: Sequence[tuple[Ints, float]], size: int) -> Floats:
+def matched_share(matches: Iterable[tuple[Ints, float]], size: int) -> Floats:
     """Share of all terms' rarity that each stretch matches; a term that occurs nowhere counts as the rarest."""
+    return _matched_share(((_counted(owners, size)[0], weight) for owners, weight in matches), size)
+
+
+def _matched_share(held: Iterable[tuple[Ints, float]], size: int) -> Floats:
+    """The same from the stretches that hold each term."""
     total, possible = np.zeros(size), 1e-9
-    for owners, weight in matches:
-        held, _ = _counted(owners, size)
-        rarity = weight * (np.log1p((size - len(held) + 0.5) / (len(held) + 0.5)) if len(held) else np.log1p(size))
-        total[held] += rarity
+    for stretches, weight in held:
+        count = len(stretches)
+        rarity = weight * (np.log1p((size - count + 0.5) / (count + 0.5)) if count else np.log1p(size))
+        total[stretches] += rarity
         possible += rarity
     return total / possible
 
@@ -113,8 +124,16 @@ def _counted(owners: Ints, size: int) -> tuple[Ints, Floats]:
         counts = np.bincount(owners, minlength=size)
         held = np.flatnonzero(counts)
         return held, counts[held].astype(np.float64)
-    first = np.flatnonzero(np.concatenate((np.ones(min(1, len(owners)), dtype=np.bool_), owners[1:] != owners[:-1])))
-    return owners[first], np.diff(np.append(first, len(owners))).astype(np.float64)
+    if not len(owners):
+        return owners, np.zeros(0)
+    begins = np.empty(len(owners), dtype=np.bool_)
+    begins[0] = True
+    np.not_equal(owners[1:], owners[:-1], out=begins[1:])
+    first = begins.nonzero()[0]
+    times = np.empty(len(first))
+    times[:-1] = first[1:] - first[:-1]
+    times[-1] = len(owners) - first[-1]
+    return owners[first], times
 
 
 class Index:
@@ -276,13 +295,26 @@ class Index:
         """The rarity of all terms before each place."""
         return np.concatenate(([0.0], np.cumsum(self.tree.term_rarity[self.numbers])))
 
+    def held(self, layer: Layer, number: int) -> tuple[Ints, Floats]:
+        """The stretches of a layer that hold a term, ascending, and how often each does.
+
+        What is asked of one question is asked many times; it is kept until there is much of it.
+        """
+        found = layer.held.get(number)
+        if found is None:
+            found = _counted(layer.of_leaf[self.leaves_with(number)], len(layer))
+            if len(layer.held) >= _KEPT:
+                layer.held.clear()
+            layer.held[number] = found
+        return found
+
     def scores(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
         """BM25 of each stretch of a layer for weighted terms."""
-        return bm25(((layer.of_leaf[self.leaves_with(n)], weight) for n, weight in numbers.items()), layer.lengths)
+        return _bm25(((*self.held(layer, number), weight) for number, weight in numbers.items()), layer.lengths)
 
     def share(self, layer: Layer, numbers: Mapping[int, float]) -> Floats:
         """How much of the terms' rarity each stretch matches, 0 to 1."""
-        return matched_share([(layer.of_leaf[self.leaves_with(n)], w) for n, w in numbers.items()], len(layer))
+        return _matched_share(((self.held(layer, number)[0], w) for number, w in numbers.items()), len(layer))
 
     def near(self, numbers: Mapping[int, float], width: int) -> Floats:
         """BM25 of the tokens around the middle of each leaf, so many of them and in its file, wherever passages end."""
@@ -295,7 +327,7 @@ class Index:
             leaves = self.leaves_with(number)
             if not len(leaves):
                 continue
-            held = len(_counted(layer.of_leaf[leaves], len(layer))[0])
+            held = len(self.held(layer, number)[0])
             rarity = np.log1p((len(layer) - held + 0.5) / (held + 0.5))
             counts = np.searchsorted(leaves, last, "left") - np.searchsorted(leaves, first, "left")
             total += weight * rarity * counts * (_K1 + 1) / (counts + _K1)
@@ -314,7 +346,7 @@ class Index:
         """What a stretch would score that is nothing but the terms, many times each."""
         total = 0.0
         for number, weight in numbers.items():
-            held = len(_counted(layer.of_leaf[self.leaves_with(number)], len(layer))[0])
+            held = len(self.held(layer, number)[0])
             total += weight * (_K1 + 1) * float(np.log1p((len(layer) - held + 0.5) / (held + 0.5)))
         return total
 
