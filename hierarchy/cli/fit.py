@@ -56,7 +56,7 @@ Examples:
 @click.option("--split", help="Only the questions of this split, such as dev.")
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Parts to cross-validate by.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of sampling and growing.")
-@click.option("--rounds", type=click.IntRange(min=1), default=330, show_default=True, help="How many trees to grow.")
+@click.option("--rounds", type=click.IntRange(min=1), default=660, show_default=True, help="How many trees to grow.")
 @click.option(
     "--budgets",
     metavar="N,N,...",

@@ -13,6 +13,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -32,7 +33,7 @@ Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 Replies = Mapping[str, Mapping[str, Routing]]
 
-ROUNDS, LEARNING_RATE, TREE_LEAVES = 330, 0.04, 24
+ROUNDS, LEARNING_RATE, TREE_LEAVES = 660, 0.02, 24
 _SETTINGS: Mapping[str, Any] = {
     "objective": "cross_entropy",
     "learning_rate": LEARNING_RATE,
@@ -50,6 +51,8 @@ _SETTINGS: Mapping[str, Any] = {
 }
 # Passages without evidence outnumber the others a hundred to one: so many per question are enough, weighted up.
 _NEGATIVES = 90
+# A set counts by this power of its questions: a large one more, but not by as much as it is larger.
+_POWER = 0.25
 _BINS = 400
 assert TREE_LEAVES <= MAX_LEAVES
 
@@ -121,19 +124,92 @@ def fit_examples(
             f"All {len(given):,} questions fall into one fold: none is left to learn from while they are judged.",
             "Give sets of more documents, or more folds.",
         )
+    kinds = [kind for kind in (_as_they_are(given), _routed(given)) if len(set(fold[kind].tolist())) > 1]
+    progress = progress or (lambda _done, _total, _what: None)
+    found = []
+    for number, kind in enumerate(kinds):
+        step = partial(_step, progress, number * (folds + 1), len(kinds) * (folds + 1))
+        some = [given[at] for at in kind]
+        found.append(_in_folds(some, fold[kind], folds, partial(grown, seed=seed, rounds=rounds), step))
+    origin = _origin(given, command, seed, rounds)
+    together = [_together(forests, origin) for forests in zip(*(one.forests for one in found), strict=True)]
+    return Fitted(
+        forest=together[-1],
+        folds=tuple(together[:-1]),
+        fold={(e.source, e.case.id): int(f) for e, f in zip(given, fold, strict=True)},
+        reliability=_reliability(
+            np.concatenate([one.probability for one in found]), np.concatenate([one.label for one in found])
+        ),
+    )
+
+
+def _as_they_are(given: Sequence[Example]) -> list[int]:
+    """The questions that weren't routed."""
+    return [at for at, example in enumerate(given) if not example.form]
+
+
+def _routed(given: Sequence[Example]) -> list[int]:
+    """The routed questions, and as they are those without a reply, so that no kind of document is unknown."""
+    replied = {(example.source, example.case.id) for example in given if example.form}
+    return [
+        at
+        for at, example in enumerate(given)
+        if example.form or (replied and (example.source, example.case.id) not in replied)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Forests of one kind of questions.
+
+    Attributes:
+        forests: Those of the folds, and behind them that of all questions; all with one calibration.
+        probability: Of each passage by the forest that didn't see it.
+        label: What each was worth.
+    """
+
+    forests: tuple[Forest, ...]
+    probability: Floats
+    label: Floats
+
+
+def _in_folds(
+    given: Sequence[Example],
+    fold: NDArray[np.int64],
+    folds: int,
+    grow: Callable[[Sequence[Example]], Forest],
+    step: Callable[[int], None],
+) -> _Found:
+    """Grow a forest without each fold and one of everything."""
     parts = []
     sums: list[Floats] = [np.zeros(0)] * len(given)
     for number in range(folds):
-        if progress:
-            progress(number, folds + 1, "growing trees")
-        part = grown([e for e, f in zip(given, fold, strict=True) if f != number], seed=seed, rounds=rounds)
-        parts.append(part)
+        step(number)
+        parts.append(grow([e for e, f in zip(given, fold, strict=True) if f != number]))
         for at in np.flatnonzero(fold == number).tolist():
-            sums[at] = part.sums(given[at].rows)
-    calibration, reliability = _calibrated(given, sums)
-    if progress:
-        progress(folds, folds + 1, "growing trees")
-    origin = {
+            sums[at] = parts[-1].sums(given[at].rows)
+    calibration = _calibration(given, sums)
+    step(folds)
+    return _Found(
+        forests=tuple(replace(forest, calibration=calibration) for forest in (*parts, grow(given))),
+        probability=np.interp(np.concatenate(sums), *calibration),
+        label=np.concatenate([example.labels for example in given]),
+    )
+
+
+def _together(forests: Sequence[Forest], origin: Mapping[str, Any]) -> Forest:
+    """The forest for questions as they are, with the one for routed questions if there is one."""
+    first, *others = (replace(forest, origin=origin) for forest in forests)
+    return replace(first, routed=others[0] if others else None)
+
+
+def _step(progress: Progress, done: int, total: int, more: int) -> None:
+    progress(done + more, total, "growing trees")
+
+
+def _origin(given: Sequence[Example], command: str, seed: int, rounds: int) -> Mapping[str, Any]:
+    """What made the weights."""
+    return {
         "command": command,
         "data": _digest(given),
         "questions": dict(sorted(Counter(example.source for example in given if not example.form).items())),
@@ -143,12 +219,6 @@ def fit_examples(
         "lightgbm": version("lightgbm"),
         "numpy": np.__version__,
     }
-    return Fitted(
-        forest=replace(grown(given, seed=seed, rounds=rounds), calibration=calibration, origin=origin),
-        folds=tuple(replace(part, calibration=calibration, origin=origin) for part in parts),
-        fold={(e.source, e.case.id): int(f) for e, f in zip(given, fold, strict=True)},
-        reliability=reliability,
-    )
 
 
 def fold_of(group: str, folds: int) -> int:
@@ -217,8 +287,7 @@ def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS) -> Fores
 def _sampled(given: Sequence[Example], seed: int) -> tuple[NDArray[np.float32], Floats, Floats]:
     """All passages with evidence and some without, each once.
 
-    A set counts by the root of its questions, once as they are and once routed. A short text is the same passage at
-    several grains; learned from at each of them it would count as often.
+    A short text is the same passage at several grains; learned from at each of them it would count as often.
     """
     chance = np.random.default_rng(seed)
     weight_of = _weights(given)
@@ -227,7 +296,7 @@ def _sampled(given: Sequence[Example], seed: int) -> tuple[NDArray[np.float32], 
         once = np.sort(np.unique(example.nodes, return_index=True)[1])
         good, bad = once[example.labels[once] > 0], once[example.labels[once] <= 0]
         some = np.sort(chance.choice(bad, min(_NEGATIVES, len(bad)), replace=False))
-        weight = weight_of[example.source, bool(example.form)]
+        weight = weight_of[example.source]
         rows += [example.rows[good], example.rows[some]]
         labels += [example.labels[good], example.labels[some]]
         weights += [np.full(len(good), weight), np.full(len(some), weight * len(bad) / max(1, len(some)))]
@@ -235,11 +304,11 @@ def _sampled(given: Sequence[Example], seed: int) -> tuple[NDArray[np.float32], 
     return np.concatenate(rows), np.concatenate(labels), weighed / weighed.mean()
 
 
-def _weights(given: Sequence[Example]) -> Mapping[tuple[str, bool], float]:
-    """What a question of a set counts, unrouted and routed: the root of the set's questions for each in all."""
-    questions = Counter(example.source for example in given if not example.form)
-    times = Counter((example.source, bool(example.form)) for example in given)
-    return {key: max(1, questions[key[0]]) ** 0.5 / number for key, number in times.items()}
+def _weights(given: Sequence[Example]) -> Mapping[str, float]:
+    """What a question of a set counts each time it is given: together they count by a power of how many they are."""
+    times = Counter(example.source for example in given)
+    questions = Counter(source for source, _ in {(example.source, example.case.id) for example in given})
+    return {source: questions[source] ** _POWER / number for source, number in times.items()}
 
 
 def _as_arrays(model: Mapping[str, Any]) -> Forest:
@@ -278,17 +347,15 @@ def _walk(
 # -- calibration -------------------------------------------------------------------------------------------------------
 
 
-def _calibrated(
-    given: Sequence[Example], sums: Sequence[Floats]
-) -> tuple[Floats, tuple[tuple[float, float, int], ...]]:
-    """Isotonic calibration of out-of-fold sums, and how reliable it makes them.
+def _calibration(given: Sequence[Example], sums: Sequence[Floats]) -> Floats:
+    """Isotonic calibration of out-of-fold sums.
 
     Source: Zadrozny and Elkan, "Transforming classifier scores into accurate multiclass probability estimates", 2002.
     """
     weight_of = _weights(given)
     score = np.concatenate(sums)
     label = np.concatenate([example.labels for example in given])
-    weight = np.concatenate([np.full(len(e.labels), weight_of[e.source, bool(e.form)]) for e in given])
+    weight = np.concatenate([np.full(len(example.labels), weight_of[example.source]) for example in given])
     order = np.argsort(score, kind="stable")
     # Few passages are good: bins hold equal parts of passages and of labels together, so that the top is fine.
     progress = np.cumsum(weight[order]) / weight.sum() + np.cumsum((weight * label)[order]) / (weight * label).sum()
@@ -298,8 +365,7 @@ def _calibrated(
     means = np.array([np.average(label[at], weights=weight[at]) for at in held])
     masses = np.array([weight[at].sum() for at in held])
     middles = np.maximum.accumulate(middles)  # means of equal scores may differ in their last digit
-    curve = np.stack([middles, np.clip(_isotonic(means, masses), 1e-6, 1 - 1e-6)])
-    return curve, _reliability(np.interp(score, *curve), label)
+    return np.stack([middles, np.clip(_isotonic(means, masses), 1e-6, 1 - 1e-6)])
 
 
 def _isotonic(values: Floats, weights: Floats) -> Floats:

@@ -175,8 +175,9 @@ class Explainer:
         forest: Forest | None = None,
         lexicons: Sequence[Lexicon] | None = None,
     ) -> None:
-        self.tree, self._index, self._forest = tree, tree_index(tree), forest or shipped_forest()
+        self.tree, self._index = tree, tree_index(tree)
         self.question = parse(question) if isinstance(question, str) else question
+        self._forest = (forest or shipped_forest()).asked(routed=self.question.is_routed)
         expansion = expand(self.question.text, built_in() if lexicons is None else lexicons)
         self._by_formula = passage_relevance(self._index, self.question)
         self._judgement = judge(self._index, self.question, expansion, self._by_formula, self._forest)

@@ -35,6 +35,9 @@ Floats = NDArray[np.float64]
 # So many rows at a time: what is in hand then stays in the processor's cache, which halves the time.
 _ROWS = 256
 
+# How the arrays of the forest for routed questions are told apart in a file.
+_ROUTED = "routed_"
+
 # Fewer documents say nothing of what is usual.
 _FEW_DOCUMENTS = 10
 # A document is compared with how far the most similar known one stands from so many others; where these are copies of
@@ -56,6 +59,7 @@ class Forest:
         known: What the documents it was grown on are like: documents × statistics, see `novelty`.
         calibration: Two rows: sums, ascending, and the probabilities they stand for; straight in between.
         origin: What made it: data, command, seed, versions.
+        routed: Another one for questions to which a routing added something, if one was grown.
     """
 
     features: tuple[str, ...]
@@ -67,6 +71,11 @@ class Forest:
     known: Floats
     calibration: Floats
     origin: Mapping[str, Any]
+    routed: Forest | None = None
+
+    def asked(self, *, routed: bool) -> Forest:
+        """The one for a question as it is, or for a routed one: itself unless another was grown for those."""
+        return self.routed if routed and self.routed is not None else self
 
     def probabilities(self, rows: NDArray[Any]) -> Floats:
         """The calibrated probability of each row, in [0, 1].
@@ -242,20 +251,26 @@ class Forest:
         return max(float(np.quantile(self._apart.min(axis=1), 0.95)), 1e-6)
 
     def save(self, path: Path) -> None:
-        """Write it as compressed arrays."""
+        """Write it as compressed arrays, the one for routed questions beside it."""
+        arrays = {**self._arrays(), **{_ROUTED + name: array for name, array in self._routed_arrays().items()}}
         with path.open("wb") as file:  # given a path, NumPy would append to its name
-            np.savez_compressed(
-                file,
-                features=np.array(json.dumps(self.features)),
-                origin=np.array(json.dumps(self.origin, sort_keys=True)),
-                split_feature=self.split_feature.astype(np.uint8),
-                split_threshold=self.split_threshold,
-                split_tree=self.split_tree.astype(np.uint16),
-                split_keeps=self.split_keeps,
-                leaf_values=self.leaf_values.astype(np.float32),
-                known=self.known.astype(np.float32),
-                calibration=self.calibration,
-            )
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stubs want a flag among them
+
+    def _routed_arrays(self) -> dict[str, NDArray[Any]]:
+        return self.routed._arrays() if self.routed is not None else {}
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "features": np.array(json.dumps(self.features)),
+            "origin": np.array(json.dumps(self.origin, sort_keys=True)),
+            "split_feature": self.split_feature.astype(np.uint8),
+            "split_threshold": self.split_threshold,
+            "split_tree": self.split_tree.astype(np.uint16),
+            "split_keeps": self.split_keeps,
+            "leaf_values": self.leaf_values.astype(np.float32),
+            "known": self.known.astype(np.float32),
+            "calibration": self.calibration,
+        }
 
     @classmethod
     def load(cls, path: Path) -> Forest:
@@ -266,21 +281,27 @@ class Forest:
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                return cls(
-                    features=tuple(json.loads(str(arrays["features"]))),
-                    origin=json.loads(str(arrays["origin"])),
-                    split_feature=arrays["split_feature"].astype(np.int64),
-                    split_threshold=arrays["split_threshold"].astype(np.float64),
-                    split_tree=arrays["split_tree"].astype(np.int64),
-                    split_keeps=arrays["split_keeps"].astype(np.uint32),
-                    leaf_values=arrays["leaf_values"].astype(np.float64),
-                    known=arrays["known"].astype(np.float64),
-                    calibration=arrays["calibration"].astype(np.float64),
-                )
+                routed = cls._of(arrays, _ROUTED) if f"{_ROUTED}features" in arrays else None
+                return cls._of(arrays, "", routed)
         except _DAMAGED as error:
             raise StoreError(
                 f"The weights in {path.name} can't be read: {error}", "Install the package again."
             ) from error
+
+    @classmethod
+    def _of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str, routed: Forest | None = None) -> Forest:
+        return cls(
+            features=tuple(json.loads(str(arrays[f"{prefix}features"]))),
+            origin=json.loads(str(arrays[f"{prefix}origin"])),
+            split_feature=arrays[f"{prefix}split_feature"].astype(np.int64),
+            split_threshold=arrays[f"{prefix}split_threshold"].astype(np.float64),
+            split_tree=arrays[f"{prefix}split_tree"].astype(np.int64),
+            split_keeps=arrays[f"{prefix}split_keeps"].astype(np.uint32),
+            leaf_values=arrays[f"{prefix}leaf_values"].astype(np.float64),
+            known=arrays[f"{prefix}known"].astype(np.float64),
+            calibration=arrays[f"{prefix}calibration"].astype(np.float64),
+            routed=routed,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

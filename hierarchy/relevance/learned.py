@@ -102,6 +102,7 @@ def learned_relevance(
 
 def judge(index: Index, question: Question, expansion: Expansion, fallback: Passages, forest: Forest) -> Judgement:
     """What a forest says of the candidates of a question, and what is left to the formula."""
+    forest = forest.asked(routed=question.is_routed)
     candidates = describe(index, question, expansion)
     columns = [list(FEATURES).index(name) for name in forest.features]
     rows = candidates.features[:, columns]

@@ -18,7 +18,7 @@ from hierarchy.relevance import Forest
 from hierarchy.relevance.features import FEATURES
 
 FOLDERS = {"annual_report.pdf": "pdfs", "patient_chart.md": "docs"}
-FEW = {"folds": 2, "rounds": 12}
+FEW = {"folds": 2, "rounds": 48}
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,10 @@ def test_the_weights_say_what_made_them(fitted, given, samples, tmp_path):
     fitted.forest.save(tmp_path / "w.npz")
     forest = Forest.load(tmp_path / "w.npz")
     origin = forest.origin
-    assert (origin["command"], origin["seed"], origin["rounds"]) == ("hierarchy eval fit samples", 1, 12)
+    assert (origin["command"], origin["seed"], origin["rounds"]) == ("hierarchy eval fit samples", 1, FEW["rounds"])
     assert origin["questions"] == {"samples": len(samples.scored)}
     assert forest.features == tuple(FEATURES)
-    assert len(forest.leaf_values) == 12
+    assert len(forest.leaf_values) == FEW["rounds"]
 
 
 def test_the_hash_of_the_data_follows_the_data(given, fitted):
@@ -86,13 +86,55 @@ class TestFolds:
             assert {one.group for one in others}.isdisjoint(
                 {one.group for one in given if fold_of(one.group, 2) == number}
             )
-            assert (grown(others, seed=1, rounds=12).leaf_values == forest.leaf_values).all()
+            assert (grown(others, seed=1, rounds=FEW["rounds"]).leaf_values == forest.leaf_values).all()
 
     def test_a_group_stays_in_its_fold(self):
         """By its name alone, the same on any machine; groups spread over all folds."""
         assert [fold_of(name, 5) for name in ("annual", "patient_chart", "")] == [3, 1, fold_of("", 5)]
         sizes = np.bincount([fold_of(f"document {n}", 5) for n in range(1000)], minlength=5)
         assert (sizes > 150).all()
+
+
+class TestRouted:
+    """Questions to which a routing added something have a forest of their own."""
+
+    @pytest.fixture(scope="class")
+    def routed(self, given):
+        """Every other question routed, its passages the same with one column more."""
+        column = list(FEATURES).index("routed")
+        ways = []
+        for example in given[::2]:
+            rows = example.rows.copy()
+            rows[:, column] = example.labels
+            ways.append(replace(example, rows=rows, form="lean"))
+        return ways
+
+    def test_it_learns_from_them_and_from_those_that_have_no_reply(self, given, fitted, routed):
+        """The other one learns from questions as they are alone; both say what made them."""
+        both = fit_examples([*given, *routed], **FEW)
+        rest = [one for number, one in enumerate(given) if number % 2]
+        assert (both.forest.leaf_values == fitted.forest.leaf_values).all()
+        assert (
+            both.forest.routed.leaf_values == grown([*rest, *routed], seed=1, rounds=FEW["rounds"]).leaf_values
+        ).all()
+        assert all(fold.routed is not None for fold in both.folds)
+        assert both.forest.routed.origin == both.forest.origin
+        assert both.forest.origin["routed"] == {"samples": len(routed)}
+        column = list(FEATURES).index("routed")
+        assert column in both.forest.routed.split_feature
+        assert column not in both.forest.split_feature
+
+    def test_without_replies_there_is_one_for_all(self, fitted):
+        assert fitted.forest.routed is None
+        assert fitted.forest.asked(routed=True) is fitted.forest
+
+
+def test_a_large_set_counts_more_but_not_by_as_much(given):
+    """By a power of its questions, however often each is given."""
+    few = [replace(one, source="few") for one in given[:1]]
+    weights = fitting._weights([*given, *given, *few])
+    assert weights["few"] == 1.0
+    assert weights["samples"] * 2 * len(given) == pytest.approx(len(given) ** 0.25)
 
 
 class TestCalibration:

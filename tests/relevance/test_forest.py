@@ -88,6 +88,13 @@ def test_trees_without_a_split_say_the_same_of_every_row():
     assert len(set(forest.sums(rows_of(np.random.default_rng(3))).tolist())) == 1
 
 
+def test_what_all_rows_share_is_told_once(forest):
+    """Rows that are equal in some columns have the sums that they have one by one."""
+    rows = rows_of(np.random.default_rng(5))
+    rows[:, ::2] = rows[0, ::2]
+    assert forest.sums(rows).tolist() == [float(forest.sums(row[None])[0]) for row in rows]
+
+
 def test_no_rows_have_no_sums(forest):
     """A document may have nothing to describe."""
     assert forest.probabilities(np.zeros((0, COLUMNS))).shape == (0,)
@@ -178,6 +185,18 @@ class TestFile:
         forest.save(first)
         Forest.load(first).save(second)
         assert first.read_bytes() == second.read_bytes()
+
+    def test_the_one_for_routed_questions_is_kept_beside_it(self, forest, tmp_path):
+        """And is asked for those alone."""
+        other = replace(forest, leaf_values=forest.leaf_values + 1, origin={"command": "another"})
+        replace(forest, routed=other).save(tmp_path / "weights.npz")
+        again = Forest.load(tmp_path / "weights.npz")
+        assert again.asked(routed=False) is again
+        assert again.asked(routed=True) is again.routed
+        assert again.routed.origin == {"command": "another"}
+        rows = rows_of(np.random.default_rng(4))
+        assert again.routed.sums(rows) == pytest.approx(other.sums(rows), rel=1e-5, abs=1e-5)
+        assert (again.routed.sums(rows) != again.sums(rows)).any()
 
     def test_the_file_is_called_what_was_asked(self, forest, tmp_path):
         """Nothing is appended to the name."""
