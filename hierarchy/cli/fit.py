@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fit"]
 
+# The features of a routing say nothing of questions as they are, by which ablations are judged.
+_ALL, _WHERE_ROUTED = "all", "routing"
+
 
 def _chances(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...]:
     try:
@@ -37,6 +40,10 @@ def _chances(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     return chances
 
 
+def _names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip())) if value else ()
+
+
 @click.command(
     short_help="Learn relevance from questions with evidence.",
     epilog="""\b
@@ -44,6 +51,7 @@ Examples:
   hierarchy eval fit my-set --out weights.npz
   hierarchy eval fit reports trials minutes --split dev --leave-out --out weights.npz
   hierarchy eval fit reports contracts --replies --out weights.npz
+  hierarchy eval fit reports --ablate numbers,lexicons --out weights.npz
 """,
 )
 @click.argument(
@@ -69,6 +77,12 @@ Examples:
     "--replies", is_flag=True, help="Also learn from the recorded replies to routing in each DIR/route_replies.jsonl."
 )
 @click.option("--leave-out", is_flag=True, help="Also grow weights without each set, and tell what they find in it.")
+@click.option(
+    "--ablate",
+    metavar="GROUP,GROUP,...",
+    callback=_names,
+    help="Also grow weights without each of these groups of features, and tell what it earns; `all` for each in turn.",
+)
 @click.option("--no-lexicons", is_flag=True, help="Learn and read without lexicons, to see what they bring.")
 @click.option(
     "--stopping",
@@ -104,6 +118,7 @@ def fit(
     budgets: tuple[int, ...],
     replies: bool,
     leave_out: bool,
+    ablate: tuple[str, ...],
     no_lexicons: bool,
     stopping: tuple[float, ...],
     predictions: Path | None,
@@ -126,6 +141,7 @@ def fit(
     from hierarchy.evaluation import fit as fitting
 
     _check_drawing(figures)
+    groups = _groups(ablate)
     datasets, recorded = _inputs(folders, split, replies)
     lexicons: tuple[Lexicon, ...] | None = () if no_lexicons else None
     with console.progress() as progress, _keeping(predictions) as keep:
@@ -133,8 +149,11 @@ def fit(
         settings = {"folds": folds, "seed": seed, "rounds": rounds}
         options = [*(["--replies"] if replies else []), *(["--no-lexicons"] if no_lexicons else [])]
         command = _command([dataset.name for dataset in datasets], split, out.name, settings, options)
-        fitted = fitting.fit_examples(given, **settings, command=command, progress=progress)
+        fit_on = partial(fitting.fit_examples, folds=folds, seed=seed, rounds=rounds, progress=progress)
+        fitted = fit_on(given, command=command)
         apart = crossfit.grown_apart(given, **settings, progress=progress) if leave_out else {}
+        unrouted = [example for example in given if not example.form]
+        without = {name: fit_on(unrouted, without=features) for name, features in groups.items()}
         boards = {
             dataset.name: crossfit.cross_validated(
                 dataset,
@@ -143,14 +162,14 @@ def fit(
                 apart=apart.get(dataset.name),
                 progress=progress,
                 replies=recorded.get(dataset.name),
-                trials=crossfit.Trials(lexicons=lexicons, confident=stopping, keep=keep),
+                trials=crossfit.Trials(lexicons=lexicons, confident=stopping, keep=keep, without=without),
             )
             for dataset in datasets
             if dataset.scored
         }
     out.parent.mkdir(parents=True, exist_ok=True)
     fitted.forest.save(out)
-    _show(boards, fitted, stopping=bool(stopping), markdown=markdown)
+    _show(boards, fitted, stopping=bool(stopping), ablated=bool(groups), markdown=markdown)
     _draw(figures, fitted)
     _tell(datasets, given, out)
     return Exit.DONE
@@ -164,13 +183,30 @@ def _check_drawing(figures: Path | None) -> None:
         curves.check_drawing()
 
 
-def _show(boards: Mapping[str, tuple[Scoreboard, ...]], fitted: Fitted, *, stopping: bool, markdown: bool) -> None:
-    """What is found, what stopping saves, and how reliable the probabilities are."""
+def _groups(names: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    """The features of the groups to do without, by group.
+
+    Raises:
+        InputError: There is no such group.
+    """
+    from hierarchy.relevance.features import GROUPS
+
+    known = {name: tuple(group) for name, group in GROUPS.items() if name != _WHERE_ROUTED}
+    if unknown := [name for name in names if name not in (*known, _ALL)]:
+        raise InputError(f"There is no group of features called {unknown[0]!r}.", f"There are: {', '.join(known)}.")
+    return known if _ALL in names else {name: known[name] for name in names}
+
+
+def _show(
+    boards: Mapping[str, tuple[Scoreboard, ...]], fitted: Fitted, *, stopping: bool, ablated: bool, markdown: bool
+) -> None:
+    """What is found, what each group of features earns, what stopping saves, and how reliable the probabilities are."""
     from hierarchy.evaluation import crossfit
 
-    stops = [crossfit.stopping_rows(boards)] if stopping else []
+    trials = [crossfit.ablation_rows(boards)] if ablated else []
+    trials += [crossfit.stopping_rows(boards)] if stopping else []
     reliable = (crossfit.RELIABILITY_HEADER, *crossfit.reliability_rows(fitted))
-    for header, *rows in (crossfit.answerable_rows(boards), *stops, reliable):
+    for header, *rows in (crossfit.answerable_rows(boards), *trials, reliable):
         show_rows(header, rows, markdown=markdown)
         click.echo()
 

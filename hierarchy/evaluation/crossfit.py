@@ -10,12 +10,12 @@ Doesn't grow trees (`fit`) and doesn't judge spans (`metrics`, `figures`): it br
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hierarchy import allocator, planner, relevance
-from hierarchy.evaluation.figures import Scoreboard, score
+from hierarchy.evaluation.figures import Scoreboard, bootstrap, score
 from hierarchy.evaluation.fit import ROUNDS, Fitted, Progress, fit_examples
 from hierarchy.evaluation.fitting import Material
 from hierarchy.evaluation.labels import Example
@@ -32,6 +32,7 @@ from hierarchy.tree import SummaryTree
 __all__ = [
     "RELIABILITY_HEADER",
     "Trials",
+    "ablation_rows",
     "answerable_rows",
     "cross_validated",
     "families",
@@ -46,6 +47,7 @@ RELIABILITY_HEADER: Row = ("estimated %", "found %", "passages")
 _CROSS, _APART, _FORMULA = "cross-validated", "grown without it", "fixed formula"
 _SAME = "cross-validated, those with replies"
 _UNTIL = "cross-validated, until "
+_WITHOUT = "cross-validated, without "
 _ROUTED = {
     "full": "cross-validated, routed in the full form",
     "lean": "cross-validated, routed in the lean form",
@@ -61,11 +63,13 @@ class Trials:
         lexicons: All that are to be used; those that come with the library if None.
         confident: Chances at which reading stops, as `Budget.stop_when_confident`, each to be scored beside.
         keep: Called with each prediction, by the set's name.
+        without: Weights fitted without some features, to be scored beside, by what they do without.
     """
 
     lexicons: Sequence[Lexicon] | None = None
     confident: tuple[float, ...] = ()
     keep: Callable[[str, Prediction], None] | None = None
+    without: Mapping[str, Fitted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,10 @@ def cross_validated(
         unseen = fitted.folds[fitted.fold[dataset.name, case.id]]
         as_it_is = relevance.estimate(tree, case.question, forest=unseen, lexicons=trials.lexicons)
         yield _Estimate(weights=_CROSS, relevance=as_it_is)
+        for name, other in trials.without.items():
+            poorer = other.folds[other.fold[dataset.name, case.id]]
+            estimate = relevance.estimate(tree, case.question, forest=poorer, lexicons=trials.lexicons)
+            yield _Estimate(weights=_WITHOUT + name, relevance=estimate)
         for confidence in trials.confident:
             yield _Estimate(weights=_until(confidence), relevance=as_it_is, confidence=confidence)
         if case.id in replies:
@@ -133,7 +141,7 @@ def cross_validated(
     if trials.keep:
         for one in found:
             trials.keep(dataset.name, one)
-    whole = {_CROSS, _APART, _FORMULA, *map(_until, trials.confident)}
+    whole = {_CROSS, _APART, _FORMULA, *map(_until, trials.confident), *(_WITHOUT + name for name in trials.without)}
     return (*score(dataset, [one for one in found if one.system in whole]), *_routed_boards(dataset, found))
 
 
@@ -168,6 +176,27 @@ def _saved_and_lost(board: Scoreboard, base: Scoreboard, budget: int) -> str:
     saved = 1 - board.figures(budget).used_tokens / max(1.0, base.figures(budget).used_tokens)
     lost = (base.mean(budget) or 0.0) - (board.mean(budget) or 0.0)
     return f"{100 * saved:.0f} %, {100 * lost:.1f}"
+
+
+def ablation_rows(boards: Mapping[str, Sequence[Scoreboard]]) -> tuple[Row, ...]:
+    """A header of sets, then per group of features by how many points fewer questions are answerable without it.
+
+    A cell holds the mean over budgets, and the paired 95 % interval over documents.
+    """
+    base = {name: next(board for board in some if board.system == _CROSS) for name, some in boards.items()}
+    names = dict.fromkeys(board.system for some in boards.values() for board in some if _WITHOUT in board.system)
+    rows = []
+    for name in names:
+        cells = (_mean_gain(base[set_], next(b for b in some if b.system == name)) for set_, some in boards.items())
+        rows.append((name.removeprefix(_WITHOUT), *cells))
+    return (("what it earns, points", *boards), *rows)
+
+
+def _mean_gain(board: Scoreboard, poorer: Scoreboard) -> str:
+    """By how many points a board is ahead of a poorer one over all budgets, with the 95 % interval."""
+    gains = np.mean([board.values(budget) - poorer.values(budget) for budget in board.budgets], axis=0)
+    interval = bootstrap(tuple(case.doc_id for case in board.cases), gains)
+    return f"{100 * gains.mean():+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 
 def _until(confidence: float) -> str:

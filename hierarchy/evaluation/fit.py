@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from hierarchy.errors import InputError, Unavailable
 from hierarchy.evaluation.labels import Example, examples
 from hierarchy.evaluation.sets import EvaluationSet
 from hierarchy.relevance import Lexicon, Routing
-from hierarchy.relevance.features import FEATURES
+from hierarchy.relevance.features import FEATURES, columns_of
 from hierarchy.relevance.forest import MAX_LEAVES, Forest
 
 __all__ = ["Fitted", "Replies", "described", "fit", "fit_examples", "fold_of", "grown", "joined"]
@@ -113,8 +113,9 @@ def fit_examples(
     rounds: int = ROUNDS,
     command: str = "",
     progress: Progress | None = None,
+    without: Collection[str] = (),
 ) -> Fitted:
-    """Fit relevance to questions that are described already; otherwise as `fit`."""
+    """Fit relevance to questions that are described already, without some features; otherwise as `fit`."""
     if not given:
         raise InputError("No question of these sets has evidence to learn from.", "Give sets with evidence.")
     groups = joined(given)
@@ -130,7 +131,8 @@ def fit_examples(
     for number, kind in enumerate(kinds):
         step = partial(_step, progress, number * (folds + 1), len(kinds) * (folds + 1))
         some = [given[at] for at in kind]
-        found.append(_in_folds(some, fold[kind], folds, partial(grown, seed=seed, rounds=rounds), step))
+        grow = partial(grown, seed=seed, rounds=rounds, without=without)
+        found.append(_in_folds(some, fold[kind], folds, grow, step))
     origin = _origin(given, command, seed, rounds)
     together = [_together(forests, origin) for forests in zip(*(one.forests for one in found), strict=True)]
     return Fitted(
@@ -187,7 +189,7 @@ def _in_folds(
         step(number)
         parts.append(grow([e for e, f in zip(given, fold, strict=True) if f != number]))
         for at in np.flatnonzero(fold == number).tolist():
-            sums[at] = parts[-1].sums(given[at].rows)
+            sums[at] = parts[-1].sums(given[at].rows[:, columns_of(parts[-1].features)])
     calibration = _calibration(given, sums)
     step(folds)
     return _Found(
@@ -268,8 +270,8 @@ def described(
 # -- growing -----------------------------------------------------------------------------------------------------------
 
 
-def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS) -> Forest:
-    """Grow a forest on examples. Its calibration is the logistic function, as the objective has it.
+def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS, without: Collection[str] = ()) -> Forest:
+    """Grow a forest on examples, without some features. Its calibration is the logistic function, as the objective is.
 
     Raises:
         Unavailable: LightGBM isn't installed.
@@ -279,7 +281,8 @@ def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS) -> Fores
     except ImportError as error:
         raise Unavailable("Fitting needs LightGBM.", 'From the clone: pip install ".[fit]".') from error
     rows, labels, weights = _sampled(given, seed)
-    data = lightgbm.Dataset(rows, labels, weight=weights, feature_name=list(FEATURES))
+    names = [name for name in FEATURES if name not in without]
+    data = lightgbm.Dataset(rows[:, columns_of(names)], labels, weight=weights, feature_name=names)
     booster = lightgbm.train({**_SETTINGS, "seed": seed, "num_threads": 1}, data, rounds)
     return replace(_as_arrays(booster.dump_model()), known=_known(given))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,115 +21,148 @@ from hierarchy.relevance.lexicon import Expansion
 from hierarchy.relevance.matches import Matches, relative
 from hierarchy.relevance.question import Question
 
-__all__ = ["FEATURES", "Candidates", "describe", "statistics_of"]
+__all__ = ["FEATURES", "GROUPS", "Candidates", "columns_of", "describe", "statistics_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FEATURES: Mapping[str, str] = {
+GROUPS: Mapping[str, Mapping[str, str]] = {
     # How the passage itself matches
-    "own": "BM25 of the passage among those of its grain, relative to the best",
-    "own_part": "BM25 as a share of the most that the question's terms could score",
-    "own_rank": "log of its rank at its grain",
-    "own_share": "share of the question's rarity that it holds",
-    "names": "share of the question's names that it holds",
-    "years": "share of the question's years that it holds",
-    "speaker": "share of it that is spoken by somebody whom the question names",
-    "feedback": "BM25 for the terms that the best passages share",
+    "own match": {
+        "own": "BM25 of the passage among those of its grain, relative to the best",
+        "own_part": "BM25 as a share of the most that the question's terms could score",
+        "own_rank": "log of its rank at its grain",
+        "own_share": "share of the question's rarity that it holds",
+        "names": "share of the question's names that it holds",
+        "years": "share of the question's years that it holds",
+        "speaker": "share of it that is spoken by somebody whom the question names",
+        "feedback": "BM25 for the terms that the best passages share",
+    },
     # How larger and smaller passages match
-    **{f"bm25_{grain}": f"BM25 of the passage of {grain} tokens around it, or of its best within" for grain in GRAINS},
-    "share_512": "share of the question that the 512-token passage around it holds",
-    "names_512": "share of the question's names there",
-    "pairs": "neighbouring terms of the question, in 128-token passages",
-    "run": "rarity of the longest run of the question's terms in one of its leaves, relative to the best",
-    "run_share": "the same as a share of the question's rarity",
-    "near_400": "BM25 of the 400 tokens around each of its leaves, on average",
-    "near_1600": "the same of 1,600 tokens",
-    "speaker_512": "share of the 512-token passage around it that is spoken by somebody whom the question names",
-    "before": "match of the passage before",
-    "behind": "match of the passage behind",
+    "other sizes": {
+        **{
+            f"bm25_{grain}": f"BM25 of the passage of {grain} tokens around it, or of its best within"
+            for grain in GRAINS
+        },
+        "share_512": "share of the question that the 512-token passage around it holds",
+        "names_512": "share of the question's names there",
+        "pairs": "neighbouring terms of the question, in 128-token passages",
+        "run": "rarity of the longest run of the question's terms in one of its leaves, relative to the best",
+        "run_share": "the same as a share of the question's rarity",
+        "near_400": "BM25 of the 400 tokens around each of its leaves, on average",
+        "near_1600": "the same of 1,600 tokens",
+        "speaker_512": "share of the 512-token passage around it that is spoken by somebody whom the question names",
+    },
+    "neighbours": {
+        "before": "match of the passage before",
+        "behind": "match of the passage behind",
+    },
     # What it stands in
-    "page": "BM25 of its page",
-    "page_share": "share of the question that its page holds",
-    "page_years": "whether its page holds a year of the question",
-    "section": "BM25 of its section's text",
-    "titles": "BM25 of the titles that it stands under",
-    "titles_share": "share of the question in these titles",
-    "page_titles": "BM25 of all titles on its page",
-    "page_lead": "BM25 of the page's first lines (of the section's without pages)",
-    "page_pairs": "neighbouring terms of the question in titles and first lines of the page",
-    "file": "BM25 of its file",
-    "file_rank": "log of its file's rank",
-    "file_share": "share of the question that its file holds",
-    "file_title": "BM25 of its file's first words",
-    "file_title_share": "share of the question in them",
+    "page and section": {
+        "page": "BM25 of its page",
+        "page_share": "share of the question that its page holds",
+        "page_years": "whether its page holds a year of the question",
+        "section": "BM25 of its section's text",
+        "titles": "BM25 of the titles that it stands under",
+        "titles_share": "share of the question in these titles",
+        "page_titles": "BM25 of all titles on its page",
+        "page_lead": "BM25 of the page's first lines (of the section's without pages)",
+        "page_pairs": "neighbouring terms of the question in titles and first lines of the page",
+    },
+    "file": {
+        "file": "BM25 of its file",
+        "file_rank": "log of its file's rank",
+        "file_share": "share of the question that its file holds",
+        "file_title": "BM25 of its file's first words",
+        "file_title_share": "share of the question in them",
+    },
     # What professional vocabulary adds
-    "lexicon": "BM25 of the passage for words that the lexicons add",
-    "lexicon_page": "the same of its page",
-    "lexicon_512": "the same of the 512-token passage around it",
-    "lexicon_pairs": "neighbouring words of the lexicons' phrases, in the passage",
-    "lexicon_pairs_128": "the same in 128-token passages",
-    "lexicon_pairs_512": "the same in 512-token passages",
-    "lexicon_phrases": "share of the lexicons' phrases of which the passage holds most words",
-    "lexicon_phrases_512": "the same of the 512-token passage around it",
-    "lexicon_phrases_page": "the same of its page",
-    "places": "BM25 of the titles on its page for the places that the lexicons name",
-    "place": "how fully a title of its page names such a place, for the best place",
-    "place_lead": "the same for the page's first lines",
-    "place_title": "the same for the titles that it stands under",
+    "lexicons": {
+        "lexicon": "BM25 of the passage for words that the lexicons add",
+        "lexicon_page": "the same of its page",
+        "lexicon_512": "the same of the 512-token passage around it",
+        "lexicon_pairs": "neighbouring words of the lexicons' phrases, in the passage",
+        "lexicon_pairs_128": "the same in 128-token passages",
+        "lexicon_pairs_512": "the same in 512-token passages",
+        "lexicon_phrases": "share of the lexicons' phrases of which the passage holds most words",
+        "lexicon_phrases_512": "the same of the 512-token passage around it",
+        "lexicon_phrases_page": "the same of its page",
+        "places": "BM25 of the titles on its page for the places that the lexicons name",
+        "place": "how fully a title of its page names such a place, for the best place",
+        "place_lead": "the same for the page's first lines",
+        "place_title": "the same for the titles that it stands under",
+    },
     # What a routing adds: words of the document and what is needed, by a model that saw only the question
-    "asked": "BM25 of the passage for the question's own words alone",
-    "asked_512": "the same of the 512-token passage around it",
-    "routed": "BM25 of the passage for the words that the routing names alone",
-    "routed_share": "share of their rarity that it holds",
-    "routed_512": "BM25 for them of the 512-token passage around it",
-    "routed_page": "the same of its page",
-    "routed_titles": "the same of the titles that it stands under",
-    "phrase_title": "how fully these titles hold one of the routing's phrases, the best",
-    "phrase_lead": "the same of the page's first lines",
-    "routed_pairs": "neighbouring words of the routing's phrases, in the passage",
-    "routed_pairs_128": "the same in 128-token passages",
-    "routed_pairs_512": "the same in 512-token passages",
-    "phrases": "share of the routing's phrases of which the passage holds most words",
-    "phrases_512": "the same of the 512-token passage around it",
-    "need": "how fully a title of its page names what is needed, for the best need",
-    "need_lead": "the same for the page's first lines",
-    "need_page": "BM25 of its page for the words of the need that suits it best",
-    "needs": "how fully titles and first lines of its page name what is needed, for all needs",
+    "routing": {
+        "asked": "BM25 of the passage for the question's own words alone",
+        "asked_512": "the same of the 512-token passage around it",
+        "routed": "BM25 of the passage for the words that the routing names alone",
+        "routed_share": "share of their rarity that it holds",
+        "routed_512": "BM25 for them of the 512-token passage around it",
+        "routed_page": "the same of its page",
+        "routed_titles": "the same of the titles that it stands under",
+        "phrase_title": "how fully these titles hold one of the routing's phrases, the best",
+        "phrase_lead": "the same of the page's first lines",
+        "routed_pairs": "neighbouring words of the routing's phrases, in the passage",
+        "routed_pairs_128": "the same in 128-token passages",
+        "routed_pairs_512": "the same in 512-token passages",
+        "phrases": "share of the routing's phrases of which the passage holds most words",
+        "phrases_512": "the same of the 512-token passage around it",
+        "need": "how fully a title of its page names what is needed, for the best need",
+        "need_lead": "the same for the page's first lines",
+        "need_page": "BM25 of its page for the words of the need that suits it best",
+        "needs": "how fully titles and first lines of its page name what is needed, for all needs",
+    },
     # What it looks like
-    "digits": "share of its characters that write numbers",
-    "digits_asked": "that share if a number is asked",
-    "numbers": "numbers per token",
-    "money": "currency and percent signs per token",
-    "result": "share of its leaves that report a result",
-    "result_asked": "whether it reports one, if an effect is asked",
-    "headings": "share of its leaves that are headings",
-    "rows": "share of its leaves that are table rows",
-    "place_in_file": "how far into its file it stands",
-    "place_in_section": "how far into its section",
-    "tokens": "log of its length",
-    "leaves": "log of its number of leaves",
-    "formula": "the fixed formula's score",
+    "numbers": {
+        "digits": "share of its characters that write numbers",
+        "digits_asked": "that share if a number is asked",
+        "numbers": "numbers per token",
+        "money": "currency and percent signs per token",
+    },
+    "results": {
+        "result": "share of its leaves that report a result",
+        "result_asked": "whether it reports one, if an effect is asked",
+    },
+    "form": {
+        "headings": "share of its leaves that are headings",
+        "rows": "share of its leaves that are table rows",
+        "place_in_file": "how far into its file it stands",
+        "place_in_section": "how far into its section",
+        "tokens": "log of its length",
+        "leaves": "log of its number of leaves",
+    },
+    "formula": {
+        "formula": "the fixed formula's score",
+    },
     # What is asked
-    "q_number": "a number is asked",
-    "q_effect": "an effect is asked",
-    "q_terms": "log of the number of terms",
-    "q_whole": "a summary or opinions are asked",
-    "q_yes_no": "it can be answered by yes or no",
-    "q_lexicon": "a lexicon knows something of it",
-    "q_routed": "how much of what a routing says to look for stands in the document at all",
-    "q_needs": "how many things are needed",
+    "question": {
+        "q_number": "a number is asked",
+        "q_effect": "an effect is asked",
+        "q_terms": "log of the number of terms",
+        "q_whole": "a summary or opinions are asked",
+        "q_yes_no": "it can be answered by yes or no",
+        "q_lexicon": "a lexicon knows something of it",
+        "q_routed": "how much of what a routing says to look for stands in the document at all",
+        "q_needs": "how many things are needed",
+    },
     # What kind of document it is
-    "d_digits": "share of its characters that write numbers",
-    "d_leaf_tokens": "mean length of its leaves",
-    "d_tokens": "log of its length",
-    "d_speech": "share of its leaves that open with a speaker",
-    "d_rows": "share of its tokens in table rows",
-    "d_files": "whether it has several files",
-    "d_pages": "whether it has pages",
-    "d_headings": "share of its leaves that are headings",
-    "grain": "the passage's grain",
+    "document": {
+        "d_digits": "share of its characters that write numbers",
+        "d_leaf_tokens": "mean length of its leaves",
+        "d_tokens": "log of its length",
+        "d_speech": "share of its leaves that open with a speaker",
+        "d_rows": "share of its tokens in table rows",
+        "d_files": "whether it has several files",
+        "d_pages": "whether it has pages",
+        "d_headings": "share of its leaves that are headings",
+        "grain": "the passage's grain",
+    },
 }
+"""The features by what they look at: what ablations leave out together."""
+
+FEATURES: Mapping[str, str] = {name: says for group in GROUPS.values() for name, says in group.items()}
+"""Each column's name and what it says, in order."""
 
 # Candidates per grain, of a document; and at least of each file where it is asked which of them.
 _MOST, _MOST_OF_A_FILE = (240, 200, 160, 120, 80, 50), (24, 20, 16, 12, 8, 5)
@@ -166,6 +199,17 @@ def describe(index: Index, question: Question, expansion: Expansion) -> Candidat
         grain=np.repeat(np.arange(len(GRAINS)), [len(chosen) for chosen, _ in parts]),
         features=np.concatenate([rows for _, rows in parts]).astype(np.float32),
     )
+
+
+def columns_of(features: Sequence[str]) -> list[int]:
+    """The columns of some features.
+
+    Example:
+        >>> columns_of(["own", "own_rank"])
+        [0, 2]
+    """
+    names = list(FEATURES)
+    return [names.index(feature) for feature in features]
 
 
 def statistics_of(candidates: Candidates) -> Floats:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy.relevance.features import FEATURES, Candidates, describe, statistics_of
+from hierarchy.relevance.features import Candidates, columns_of, describe, statistics_of
 from hierarchy.relevance.forest import Forest
 from hierarchy.relevance.formula import Passages
 from hierarchy.relevance.index import GRAINS, Index, Layer
@@ -104,8 +104,7 @@ def judge(index: Index, question: Question, expansion: Expansion, fallback: Pass
     """What a forest says of the candidates of a question, and what is left to the formula."""
     forest = forest.asked(routed=question.is_routed)
     candidates = describe(index, question, expansion)
-    columns = [list(FEATURES).index(name) for name in forest.features]
-    rows = candidates.features[:, columns]
+    rows = candidates.features[:, columns_of(forest.features)]
     probability = forest.probabilities(rows)
     least = float(probability.min()) if len(probability) else 0.0
     statistics = statistics_of(candidates)

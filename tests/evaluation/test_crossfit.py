@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass, replace
 
@@ -124,6 +125,20 @@ class TestCommand:
         assert done.exit_code == 0, done.output
         for kind in ("cross-validated", "grown without it", "fixed formula"):
             assert done.stdout.count(kind) == len(folders)
+
+    def test_what_a_group_of_features_earns(self, samples, tmp_path):  # noqa: F811
+        """A row a group, with the difference and its interval; the weights written are those of all features."""
+        few = ("--folds", "2", "--rounds", "5", "--budgets", "500,1k", "--markdown")
+        plain, ablated = tmp_path / "plain" / "w.npz", tmp_path / "ablated" / "w.npz"
+        assert self.run(samples.folder, *few, "--out", plain).exit_code == 0
+        done = self.run(samples.folder, *few, "--ablate", "numbers, own match", "--out", ablated)
+        assert done.exit_code == 0, done.output
+        assert "| samples | 53 | cross-validated, without numbers |" in done.stdout
+        assert re.search(r"^\| own match \| [+-]\d+\.\d \[[+-]\d+\.\d, [+-]\d+\.\d\] \|$", done.stdout, re.MULTILINE)
+        assert plain.read_bytes() == ablated.read_bytes()
+        failed = self.run(samples.folder, *few, "--ablate", "colours", "--out", ablated)
+        assert failed.exit_code == 3
+        assert "own match, other sizes" in failed.output
 
     def test_replies_are_learned_from_and_told_apart(self, samples, tmp_path):  # noqa: F811
         """Cases with a reply stand in rows of their own, routed and as they are; weights say how many there were."""

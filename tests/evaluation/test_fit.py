@@ -137,6 +137,13 @@ def test_a_large_set_counts_more_but_not_by_as_much(given):
     assert weights["samples"] * 2 * len(given) == pytest.approx(len(given) ** 0.25)
 
 
+def test_weights_without_some_features(given):
+    """They are no column; the rest stand in their order."""
+    poorer = fit_examples(given, **FEW, without=("own", "rows"))
+    names = [name for name in FEATURES if name not in ("own", "rows")]
+    assert all(list(forest.features) == names for forest in (poorer.forest, *poorer.folds))
+
+
 class TestCalibration:
     def test_it_ascends_within_0_and_1(self, fitted):
         sums, probabilities = fitted.forest.calibration

@@ -15,7 +15,7 @@ import hierarchy
 from hierarchy.document import Document
 from hierarchy.planner import outline
 from hierarchy.relevance import Index, Routing, describe_question, parse, routed
-from hierarchy.relevance.features import FEATURES
+from hierarchy.relevance.features import FEATURES, GROUPS
 from hierarchy.relevance.index import GRAINS
 
 ROUTINGS = [
@@ -82,6 +82,11 @@ def test_candidates_stand_once_at_each_grain_in_document_order(document, questio
             assert (np.diff(nodes) > 0).all()
             assert set(nodes.tolist()) <= set(layer.nodes.tolist())
             assert len(nodes) == len(layer) or len(nodes) >= 50
+
+
+def test_each_feature_is_in_one_group():
+    """And the groups in their order are the list."""
+    assert [name for group in GROUPS.values() for name in group] == list(FEATURES)
 
 
 def test_each_feature_has_a_description():
