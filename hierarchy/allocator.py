@@ -13,8 +13,7 @@ Doesn't know models, ledgers or prompts.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -23,10 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hierarchy.errors import InputError
+from hierarchy.greedy import LABEL_TOKENS, FreeLeaves, GainSequence, greedy
 from hierarchy.relevance import Relevance
 from hierarchy.tree import Ints, SummaryTree
 
 __all__ = [
+    "LABEL_TOKENS",
     "POLICIES",
     "Allocation",
     "Cover",
@@ -38,13 +39,6 @@ __all__ = [
     "top_k",
     "uniform",
 ]
-
-# A stretch that is read costs its heading line in the prompt besides its text, so that of two passages of
-# equal density the longer one wins.
-LABEL_TOKENS = 24
-
-# Where it is asked which of several files, what the next passage of a file is worth against the one before.
-_SAME_FILE = 0.6
 
 # `proportional`, `uniform` and `top_k` share among this many subtrees, or as many as there are.
 BRANCHES = 12
@@ -130,7 +124,7 @@ def expected_gain(tree: SummaryTree, relevance: Relevance, tokens: int) -> Alloc
     """
     sequence = relevance.derived.get("sequence")
     if sequence is None or sequence.tree is not tree:
-        sequence = relevance.derived["sequence"] = _Sequence(tree, relevance)
+        sequence = relevance.derived["sequence"] = GainSequence(tree, relevance)
     return Allocation(policy="expected_gain", budget_tokens=tokens, grants=_prefix(tree, relevance, sequence, tokens))
 
 
@@ -199,161 +193,6 @@ def cover(tree: SummaryTree, runs: Sequence[tuple[int, int]]) -> tuple[Cover, ..
     )
 
 
-def _greedy(tree: SummaryTree, relevance: Relevance, chosen: Ints) -> Iterator[tuple[int, float]]:
-    """Candidates with what they add, by gain per token, best first; ties go to document order.
-
-    Lazy: most densities only fall as passages are taken, so that the first in line is the best once its own figure is
-    up to date. Those that may rise are put in line again: what lies around a taken passage, and what stands beside it.
-    `chosen` are indices into `relevance.candidates`.
-    """
-    line = _Line(tree, relevance, chosen)
-    first, again = iter(line.at_first()), list[tuple[float, int]]()
-    head = next(first, None)
-    while head or again:
-        if head and (not again or head <= again[0]):
-            entry, head = head, next(first, None)
-        else:
-            entry = heapq.heappop(again)
-        current = line.entry(entry[1])
-        if current is None:
-            continue
-        if current[0] > entry[0] + 1e-12 and min(filter(None, (head, *again[:1])), default=current) < current:
-            heapq.heappush(again, current)
-            continue
-        node = entry[1]
-        yield node, line.gain(node)
-        for other in line.take(node):
-            if raised := line.entry(other):
-                heapq.heappush(again, raised)
-
-
-class _Sequence:
-    """The greedy's sequence over all candidates, made as far as it is wanted and kept: it is one for all budgets."""
-
-    def __init__(self, tree: SummaryTree, relevance: Relevance) -> None:
-        self.tree = tree
-        self._made: list[tuple[int, float]] = []
-        self._rest = _greedy(tree, relevance, np.arange(len(relevance.candidates)))
-
-    def __iter__(self) -> Iterator[tuple[int, float]]:
-        at = 0
-        while True:
-            if at == len(self._made):
-                following = next(self._rest, None)
-                if following is None:
-                    return
-                self._made.append(following)
-            yield self._made[at]
-            at += 1
-
-
-class _Line:
-    """What each candidate adds for its tokens, as far as things have been taken."""
-
-    def __init__(self, tree: SummaryTree, relevance: Relevance, chosen: Ints) -> None:
-        self.tree = tree
-        self.nodes, self.gains = relevance.candidates[chosen], relevance.gain[chosen]
-        self.whole = dict(zip(self.nodes.tolist(), self.gains.tolist(), strict=True))
-        self.inside: dict[int, float] = {}
-        self.beside: set[int] = set()
-        self.bonus = 1.0 + relevance.continuity
-        self.free, self.spread = _Free(tree, relevance), _Spread(tree, relevance)
-        self.skip, self.file_of = relevance.skip, tree.leaves.file
-        low, high = tree.nodes.low[self.nodes], tree.nodes.high[self.nodes]
-        self.by_low, self.by_high = np.argsort(low, kind="stable"), np.argsort(high, kind="stable")
-        self.lows, self.highs = low[self.by_low], high[self.by_high]
-
-    def at_first(self) -> Iterator[tuple[float, int]]:
-        """All candidates in line while nothing is taken."""
-        densities = self.gains / (self.free.all_tokens(self.nodes) + LABEL_TOKENS)
-        for at in np.lexsort((self.nodes, -densities)):
-            yield -float(densities[at]), int(self.nodes[at])
-
-    def entry(self, node: int) -> tuple[float, int] | None:
-        """A candidate's place in line; None if nothing of it is left."""
-        tokens = self.free.tokens(int(self.tree.nodes.low[node]), int(self.tree.nodes.high[node]))
-        if not tokens:
-            return None
-        worth = self.gain(node) * (self.bonus if node in self.beside else 1.0)
-        return -worth / (tokens + LABEL_TOKENS), node
-
-    def gain(self, node: int) -> float:
-        """What it adds to what was taken."""
-        share = self.spread.share(int(self.tree.nodes.low[node]))
-        return max(0.0, float(self.whole[node]) * share - self.inside.get(node, 0.0))
-
-    def take(self, node: int) -> tuple[int, ...]:
-        """Take a candidate; returns those whose density may have risen."""
-        low, high, gain = int(self.tree.nodes.low[node]), int(self.tree.nodes.high[node]), self.gain(node)
-        self.free.take(low, high)
-        self.spread.take(low)
-        around = tuple(one for one in self._ancestors(node) if one in self.whole)
-        for one in around:
-            self.inside[one] = self.inside.get(one, 0.0) + gain
-        beside = self._neighbours(low, high) if self.bonus > 1.0 else ()
-        self.beside.update(beside)
-        return (*around, *beside)
-
-    def _ancestors(self, node: int) -> Iterator[int]:
-        while (node := int(self.tree.nodes.parent[node])) >= 0:
-            yield node
-
-    def _neighbours(self, low: int, high: int) -> tuple[int, ...]:
-        """Candidates of the same file that end where leaves begin or begin where they end, furniture between aside.
-
-        The furniture may be nobody's or a candidate's own.
-        """
-        beyond, before = high, low
-        while beyond < len(self.skip) and self.skip[beyond]:
-            beyond += 1
-        while before > 0 and self.skip[before - 1]:
-            before -= 1
-        first, last = np.searchsorted(self.lows, [high, beyond + 1])
-        found = self.nodes[self.by_low[first:last]].tolist()
-        first, last = np.searchsorted(self.highs, [before, low + 1])
-        found += self.nodes[self.by_high[first:last]].tolist()
-        return tuple(node for node in found if self.file_of[self.tree.nodes.low[node]] == self.file_of[low])
-
-
-class _Spread:
-    """What a further passage of a file is worth where it is asked which files: one says already that it is one."""
-
-    def __init__(self, tree: SummaryTree, relevance: Relevance) -> None:
-        self.file_of = tree.leaves.file
-        self.share_left = np.ones(len(tree.files))
-        self.factor = _SAME_FILE if relevance.question.wants_files and len(tree.files) > 1 else 1.0
-
-    def share(self, leaf: int) -> float:
-        """What a passage of the leaf's file is still worth."""
-        return float(self.share_left[self.file_of[leaf]])
-
-    def take(self, leaf: int) -> None:
-        """A passage of the leaf's file was taken."""
-        self.share_left[self.file_of[leaf]] *= self.factor
-
-
-class _Free:
-    """Which leaves are still to be had, and what they count."""
-
-    def __init__(self, tree: SummaryTree, relevance: Relevance) -> None:
-        self.tree = tree
-        self.cost = np.where(relevance.skip, 0, tree.leaves.tokens)
-        self.edges = np.concatenate(([0], np.cumsum(self.cost)))
-        self.taken = np.zeros(len(self.cost), dtype=np.bool_)
-
-    def all_tokens(self, nodes: Ints) -> Ints:
-        """What each node counts while nothing is taken."""
-        return np.asarray(self.edges[self.tree.nodes.high[nodes]] - self.edges[self.tree.nodes.low[nodes]])
-
-    def tokens(self, low: int, high: int) -> int:
-        """What the leaves still count."""
-        return int(self.cost[low:high].sum())
-
-    def take(self, low: int, high: int) -> None:
-        self.cost[low:high] = 0
-        self.taken[low:high] = True
-
-
 def _prefix(
     tree: SummaryTree, relevance: Relevance, sequence: Iterable[tuple[int, float]], tokens: int
 ) -> tuple[Grant, ...]:
@@ -407,14 +246,14 @@ def _shared(
     policy: str, tree: SummaryTree, relevance: Relevance, tokens: int, branches: Ints, weights: NDArray[np.float64]
 ) -> Allocation:
     """Fill each branch to its share; what one can't use goes to the others."""
-    sizes = _Free(tree, relevance).all_tokens(branches)
+    sizes = FreeLeaves(tree, relevance).all_tokens(branches)
     shares = _water_filled(tokens, sizes, weights)
     grants: list[Grant] = []
     for branch, share in zip(branches, shares, strict=True):
         inside = (tree.nodes.low[relevance.candidates] >= tree.nodes.low[branch]) & (
             tree.nodes.high[relevance.candidates] <= tree.nodes.high[branch]
         )
-        sequence = _greedy(tree, relevance, np.flatnonzero(inside))
+        sequence = greedy(tree, relevance, np.flatnonzero(inside))
         grants += _prefix(tree, relevance, sequence, share)
     grants.sort(key=lambda grant: (-grant.gain / (grant.tokens + LABEL_TOKENS), grant.node))
     return Allocation(policy=policy, budget_tokens=tokens, grants=tuple(grants))
