@@ -168,7 +168,7 @@ def test_other_policies_get_repetitions_tokens_back_too():
     evidence = read(tree, relevance, 80, policy=POLICIES["uniform"])
     assert len(leaves_of(evidence)) == len({tree.leaf_text(leaf).strip() for leaf in leaves_of(evidence)})
     assert evidence.tokens <= 80
-    few = read(tree, relevance, 150, policy=partial(top_k, k=1))
+    few = read(tree, relevance, 150, policy=partial(top_k, k=2))
     assert few.tokens <= 150
     assert "Left out" in few.notes[0]
 
@@ -176,7 +176,7 @@ def test_other_policies_get_repetitions_tokens_back_too():
 def test_reading_stops_where_nothing_has_to_do_with_the_question():
     """Passages that share no word with it are left, unless none shares any."""
     tree = outline(Document(name="terms.txt", text=long_text(300) + "\n\nThe royalty is nine percent.\n"))
-    few = read(tree, estimate(tree, "Which royalty?"), 3_000, min_worth=0.05)
+    few = read(tree, estimate(tree, "Which royalty?"), 3_000, min_worth=0.02)
     assert few.tokens < 1_200
     assert any("royalty" in passage.text for passage in few.passages)
     assert read(tree, estimate(tree, "Zyzzyva?"), 500).tokens > 400
