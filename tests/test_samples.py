@@ -25,7 +25,7 @@ SAMPLES = tuple(FOLDERS)
 # characters of a group in a text, half of the words on each page in a PDF), and those of whose evidence something is
 # quoted. Measured, less a question or two.
 READ = {"annual_report.pdf": (23, 58, 82, 94), "patient_chart.md": (30, 58, 66, 80)}
-QUOTED = {"annual_report.pdf": (47, 58, 58, 58), "patient_chart.md": (52, 58, 61, 58)}
+QUOTED = {"annual_report.pdf": (47, 58, 58, 58), "patient_chart.md": (52, 58, 55, 55)}
 # Those not answered although the report answers them, at most, at any budget.
 WRONGLY_ABSTAINED = {"annual_report.pdf": 6, "patient_chart.md": 23}
 # Questions about the other report, rightly not answered. The five that the reports come near and don't answer are all

@@ -33,8 +33,8 @@ Ints = NDArray[np.int64]
 # Weights grown without filings or transcripts lose to it there; a patient's chart, at twice the distance, doesn't.
 _ALIEN = 16.0
 # From so many times the distances that are usual within the kind that it is most like, a document leans on the formula;
-# from so many on altogether. A fifth of the learned estimate kept there costs trials, left out, two points more.
-_WITHIN = (1.7, 2.4)
+# from so many on by so much. With all of it filings that differ from the others lose, with less trials left out.
+_WITHIN, _MOST_APART = (1.7, 2.4), 0.9
 # What wasn't described is worth at most this much of the least that was.
 _UNDESCRIBED = 0.5
 
@@ -143,9 +143,9 @@ def _strangeness(novelty: float) -> float:
 
 
 def _apartness(remoteness: float) -> float:
-    """How far to lean on the formula by what stands around: not at all within a kind, altogether outside of it."""
+    """How far to lean on the formula by what stands around: not at all within a kind, almost altogether outside of it."""
     low, high = _WITHIN
-    return min(1.0, max(0.0, (remoteness - low) / (high - low)))
+    return _MOST_APART * min(1.0, max(0.0, (remoteness - low) / (high - low)))
 
 
 def _of_leaves(index: Index, candidates: Candidates, probability: Floats, rest: Floats, match: Floats) -> Floats:
