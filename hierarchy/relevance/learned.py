@@ -143,7 +143,7 @@ def _strangeness(novelty: float) -> float:
 
 
 def _apartness(remoteness: float) -> float:
-    """How far to lean on the formula by what stands around: not at all within a kind, almost altogether outside of it."""
+    """How far to lean on the formula by what stands around: not at all within a kind, almost wholly outside of it."""
     low, high = _WITHIN
     return _MOST_APART * min(1.0, max(0.0, (remoteness - low) / (high - low)))
 
