@@ -98,7 +98,7 @@ class TestFolds:
 class TestRouted:
     """Questions to which a routing added something have a forest of their own."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def routed(self, given):
         """Every other question routed, its passages the same with one column more."""
         column = list(FEATURES).index("routed")
