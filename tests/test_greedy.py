@@ -18,18 +18,39 @@ from hierarchy.planner import outline
 from hierarchy.relevance import Question, Relevance, estimate
 
 
-@given(estimates(), st.booleans())
-@settings(max_examples=60)
-def test_the_greedy_takes_the_best_density_at_every_step(drawn, wants_files):
-    """Each grant has at least the gain per token that any other candidate would have had in its place.
+@st.composite
+def folders(draw):
+    """Several files of sentences alike in length, with made-up gains for each: what a file is worth decides."""
+    sizes = draw(st.lists(st.integers(2, 8), min_size=2, max_size=4))
+    parts = tuple(
+        Document(name=f"{n}.txt", text=" ".join(f"Clause {k} of part {n} stands here." for k in range(size)))
+        for n, size in enumerate(sizes)
+    )
+    tree = outline(Document(name="folder", media="folder", parts=parts))
+    leaves = len(tree.leaves)
+    gains = np.array(draw(st.lists(st.integers(1, 99), min_size=leaves, max_size=leaves))) / 100
+    question = Question(text="?", terms=(), wants_files=True)
+    continuity = draw(st.sampled_from([0.0, 0.3, 2.0]))
+    order = np.argsort(tree.leaf_nodes)
+    return tree, Relevance(
+        question=question,
+        node=np.zeros(len(tree)),
+        leaf=gains,
+        candidates=tree.leaf_nodes[order],
+        gain=gains[order],
+        skip=np.zeros(leaves, dtype=np.bool_),
+        grain_tokens=0,
+        continuity=continuity,
+    )
 
-    What stands beside something taken counts for more, furniture between aside; where it is asked which of several
-    files, what stands in a file of which something was taken counts for less.
+
+def is_greedy(tree, relevance):
+    """Whether each grant has at least the gain per token that any other candidate would have had in its place.
+
+    Reckoned anew at every step, from what was taken before: what stands beside it counts for more, furniture between
+    aside; where it is asked which of several files, what stands in a file of it counts for less.
     """
-    tree, relevance = drawn
-    if tree is None:
-        return
-    relevance = replace(relevance, question=Question(text="?", terms=(), wants_files=wants_files))
+    spreads = relevance.question.wants_files and len(tree.files) > 1
     file_of = tree.leaves.file
     gains = dict(zip(relevance.candidates.tolist(), relevance.gain.tolist(), strict=True))
     cost = np.where(relevance.skip, 0, tree.leaves.tokens)
@@ -38,9 +59,7 @@ def test_the_greedy_takes_the_best_density_at_every_step(drawn, wants_files):
     def density(node):
         low, high = int(tree.nodes.low[node]), int(tree.nodes.high[node])
         inside = sum(part for a, b, part in taken if low <= a and b <= high)
-        share = (
-            0.6 ** sum(file_of[a] == file_of[low] for a, _, _ in taken) if wants_files and len(tree.files) > 1 else 1
-        )
+        share = 0.6 ** sum(file_of[a] == file_of[low] for a, _, _ in taken) if spreads else 1
         bonus = 1 + relevance.continuity * any(beside(low, high, a, b) for a, b, _ in taken)
         return bonus * max(0.0, share * gains[node] - inside) / (cost[low:high].sum() + LABEL_TOKENS)
 
@@ -51,10 +70,31 @@ def test_the_greedy_takes_the_best_density_at_every_step(drawn, wants_files):
 
     for grant in expected_gain(tree, relevance, 10**9).grants:
         left = [node for node in gains if cost[tree.nodes.low[node] : tree.nodes.high[node]].sum()]
-        assert density(grant.node) >= max(map(density, left)) - 1e-9
+        if density(grant.node) < max(map(density, left)) - 1e-9:
+            return False
         low, high = int(tree.nodes.low[grant.node]), int(tree.nodes.high[grant.node])
         taken.append((low, high, grant.gain))
         cost[low:high] = 0
+    return True
+
+
+@given(estimates(), st.booleans())
+@settings(max_examples=60)
+def test_the_greedy_takes_the_best_density_at_every_step(drawn, wants_files):
+    """Whatever the tree and its nested candidates."""
+    tree, relevance = drawn
+    if tree is not None:
+        relevance = replace(relevance, question=Question(text="?", terms=(), wants_files=wants_files))
+        assert is_greedy(tree, relevance)
+
+
+@given(folders())
+@settings(max_examples=60)
+def test_the_greedy_weighs_files_against_each_other(drawn):
+    """A file of which something was taken stands back behind the others, by as much as one passage says of it."""
+    tree, relevance = drawn
+    assert is_greedy(tree, relevance)
+    assert sorted(leaves_of(expected_gain(tree, relevance, 10**9))) == list(range(len(tree.leaves)))
 
 
 def test_what_goes_on_behind_furniture_of_its_own_stands_beside():

@@ -154,16 +154,10 @@ def fit(
         apart = crossfit.grown_apart(given, **settings, progress=progress) if leave_out else {}
         unrouted = [example for example in given if not example.form]
         without = {name: fit_on(unrouted, without=features) for name, features in groups.items()}
+        trials = crossfit.Trials(lexicons=lexicons, confident=stopping, keep=keep, without=without)
+        score = partial(crossfit.cross_validated, fitted=fitted, budgets=budgets, progress=progress, trials=trials)
         boards = {
-            dataset.name: crossfit.cross_validated(
-                dataset,
-                fitted,
-                budgets,
-                apart=apart.get(dataset.name),
-                progress=progress,
-                replies=recorded.get(dataset.name),
-                trials=crossfit.Trials(lexicons=lexicons, confident=stopping, keep=keep, without=without),
-            )
+            dataset.name: score(dataset, apart=apart.get(dataset.name), replies=recorded.get(dataset.name))
             for dataset in datasets
             if dataset.scored
         }

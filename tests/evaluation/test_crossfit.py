@@ -7,6 +7,8 @@ import re
 import shutil
 from dataclasses import dataclass, replace
 
+import numpy as np
+import pytest
 from click.testing import CliRunner
 from test_fit import FEW, given, samples  # noqa: F401  (fixtures)
 
@@ -127,14 +129,22 @@ class TestCommand:
             assert done.stdout.count(kind) == len(folders)
 
     def test_what_a_group_of_features_earns(self, samples, tmp_path):  # noqa: F811
-        """A row a group, with the difference and its interval; the weights written are those of all features."""
+        """A row a group: by how much its own row above is poorer, with the interval; the weights are those of all."""
         few = ("--folds", "2", "--rounds", "5", "--budgets", "500,1k", "--markdown")
         plain, ablated = tmp_path / "plain" / "w.npz", tmp_path / "ablated" / "w.npz"
         assert self.run(samples.folder, *few, "--out", plain).exit_code == 0
         done = self.run(samples.folder, *few, "--ablate", "numbers, own match", "--out", ablated)
         assert done.exit_code == 0, done.output
         assert "| samples | 53 | cross-validated, without numbers |" in done.stdout
-        assert re.search(r"^\| own match \| [+-]\d+\.\d \[[+-]\d+\.\d, [+-]\d+\.\d\] \|$", done.stdout, re.MULTILINE)
+        rows = dict(re.findall(r"^\| samples \| 53 \| cross-validated(.*?) \| (.*) \|$", done.stdout, re.MULTILINE))
+        means = {name: np.mean([float(cell) for cell in cells.split(" | ")]) for name, cells in rows.items()}
+        number = r"([+-]\d+\.\d)"
+        for name in ("numbers", "own match"):
+            row = re.search(rf"^\| {name} \| {number} \[{number}, {number}\] \|$", done.stdout, re.MULTILINE)
+            mean, low, high = map(float, row.groups())
+            assert mean == pytest.approx(means[""] - means[f", without {name}"], abs=0.11)
+            assert low <= mean <= high
+        assert means[""] != means[", without own match"]
         assert plain.read_bytes() == ablated.read_bytes()
         failed = self.run(samples.folder, *few, "--ablate", "colours", "--out", ablated)
         assert failed.exit_code == 3

@@ -230,6 +230,11 @@ def test_a_routing_is_explained_as_well(tree):
     plain, with_words = explain(tree, "Why was it stopped?", 0), explain(tree, asked, 0)
     assert with_words.relevance == estimate(tree, asked).node[0]
     assert with_words != plain
+    weights = shipped_forest().asked(routed=True)
+    explained = [one for one in (explain(tree, asked, node) for node in range(len(tree))) if one.score is not None]
+    assert explained
+    for one in explained:
+        assert one.learned == pytest.approx(float(np.interp(one.score, *weights.calibration)), abs=1e-12)
 
 
 def test_a_node_that_is_not_there_is_refused(tree):

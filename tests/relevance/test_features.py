@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from test_planner import built
 
 import hierarchy
-from hierarchy.document import Document
+from hierarchy.document import Document, Span
 from hierarchy.planner import outline
 from hierarchy.relevance import Index, Routing, describe_question, parse, routed
 from hierarchy.relevance.features import FEATURES, GROUPS
@@ -243,6 +244,26 @@ class TestRouted:
                 assert not described.column(name).any(), name
         assert (described.column("asked") == described.column("own")).all()
         assert (described.column("asked_512") == described.column("bm25_512")).sum() > 0
+
+
+def test_what_a_page_begins_with_is_told_from_its_titles():
+    """A scanned or plain page has no headings: its first lines name the place, the phrase and what is needed."""
+    pages = (
+        "Consolidated balance sheet\nas of December 31\n" + "Cash and equivalents of the year follow.\n" * 40,
+        "Notes on staff\n" + "The office moved.\n" * 9 + "The balance was kept on a sheet by hand.\n" * 40,
+    )
+    edges = [0, len(pages[0]), len(pages[0]) + len(pages[1])]
+    document = Document(name="r", text="".join(pages), pages=tuple(Span(a, b) for a, b in pairwise(edges)))
+    asked = routed(parse("What was the quick ratio?"), Routing(terms=("notes on staff",), needs=("Balance sheet",)))
+    described = Described(document, asked)
+    leaves = described.found.grain == 0  # larger passages may reach over both
+    on_page = described.tree.leaves.page[described.tree.nodes.low[described.found.nodes[leaves]]]
+    for feature, page in (("place_lead", 0), ("need_lead", 0), ("phrase_lead", 1)):
+        values = described.column(feature)[leaves]
+        assert values[on_page == page].min() == 1.0, feature
+        assert values[on_page != page].max() < 1.0, feature
+    for feature in ("place", "place_title", "need", "phrase_title"):
+        assert not described.column(feature).any(), feature
 
 
 def test_what_stands_near_counts_wherever_passages_end():

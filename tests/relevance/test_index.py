@@ -8,6 +8,7 @@ from test_planner import built
 
 from hierarchy.document import Document
 from hierarchy.planner import outline
+from hierarchy.relevance import index as index_module
 from hierarchy.relevance.index import GRAINS, Index, bm25, matched_share
 from hierarchy.terms import terms
 
@@ -61,6 +62,31 @@ def test_pairs_must_be_neighbours_within_a_leaf():
     first, second = (index.vocabulary.number(terms(word)[0]) for word in ("capital", "expenditure"))
     assert index.leaves_with_pair(first, second).tolist() == [0]
     assert index.leaves_with_pair(first, -1).tolist() == []
+
+
+def test_a_run_goes_on_without_a_gap():
+    """Neighbours that follow each other add up; those that something stands between don't."""
+    text = "Revenue dividend margin. Revenue dividend licence dividend margin. Royalty royalty licence margin."
+    index = Index(outline(Document(name="n", text=text)))
+    a, b, c = (index.vocabulary.number(terms(word)[0]) for word in ("revenue", "dividend", "margin"))
+    rarity = index.tree.term_rarity
+    pair = max(rarity[a] + rarity[b], rarity[b] + rarity[c])
+    assert index.runs([(a, b), (b, c)]).tolist() == pytest.approx([rarity[[a, b, c]].sum(), pair, 0.0])
+    assert index.runs([]).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_what_is_kept_of_terms_is_bounded(monkeypatch):
+    """However many terms are asked for, and what is forgotten is found again."""
+    monkeypatch.setattr(index_module, "_KEPT", 3)
+    tree = outline(Document(name="n", text=long_text(60)))
+    index, fresh = Index(tree), Index(tree)
+    layer = index.grains[0]
+    numbers = range(len(index.vocabulary.names))
+    for number in (*numbers, *numbers):
+        found = index.scores(layer, {number: 1.0})
+        assert 0 < len(layer.held) <= 3
+        fresh.grains[0].held.clear()
+        assert (found == fresh.scores(fresh.grains[0], {number: 1.0})).all()
 
 
 def test_grains_are_finer_first():

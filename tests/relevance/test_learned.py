@@ -17,7 +17,7 @@ from hierarchy.planner import outline
 from hierarchy.relevance import Index, describe_question, estimate, parse
 from hierarchy.relevance.features import FEATURES, statistics_of
 from hierarchy.relevance.formula import passage_relevance
-from hierarchy.relevance.learned import WEIGHTS, learned_relevance, shipped_forest
+from hierarchy.relevance.learned import WEIGHTS, judge, learned_relevance, shipped_forest
 from hierarchy.relevance.lexicon import built_in, expand
 
 QUESTIONS = ["What was the capital expenditure in 2018?", "Why was warfarin stopped?", "", "zzz qqq"]
@@ -135,3 +135,24 @@ def test_an_alien_document_is_left_to_the_formula():
     ours = scored(tree, question, replace(forest, known=forest.known[:0]))
     assert scored(tree, question, familiar).probability.tolist() == ours.probability.tolist()
     assert ours.probability.tolist() != left.probability.tolist()
+
+
+def test_a_document_outside_of_the_kind_that_it_is_most_like_leans_on_the_formula():
+    """By nine tenths where it stands far out, by part of it in between; though elsewhere documents differ as widely."""
+    tree = outline(chart())
+    index, question = Index(tree), parse("When was apixaban begun?")
+    like = statistics_of(describe_question(index, question))
+    expansion, formula = expand(question.text, built_in()), passage_relevance(index, question)
+
+    def strangeness(steps):
+        """Of a document so many steps outside of a row of twenty, beside twenty that differ ten times as much."""
+        along = np.zeros(len(like))
+        along[0] = 1.0
+        narrow = [like + (steps + at) * along for at in range(20)]
+        wide = [like + (1_000 + 10 * at) * along for at in range(20)]
+        forest = replace(shipped_forest(), known=np.stack(narrow + wide))
+        return judge(index, question, expansion, formula, forest).strangeness
+
+    assert strangeness(1) == strangeness(5) == 0.0  # five steps are 1.7 times the mean of the next five
+    assert 0.0 < strangeness(6) < 0.9
+    assert strangeness(8) == strangeness(12) == pytest.approx(0.9)
