@@ -8,7 +8,7 @@ rounds that don't fill their budget. Doesn't know prompts or models.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hierarchy.allocator import Policy
 from hierarchy.evidence import Evidence, passages_of, runs_of
 from hierarchy.reading import MIN_WORTH, read
-from hierarchy.relevance import Lexicon, Relevance, estimate, parse
+from hierarchy.relevance import Question, Relevance, parse
 from hierarchy.segments import LeafKind
 from hierarchy.tables import table_of
 from hierarchy.tree import SummaryTree
@@ -58,16 +58,24 @@ def with_needs(
     tokens: int,
     *,
     policy: Policy,
-    lexicons: Sequence[Lexicon] | None = None,
+    estimated: Callable[[Question], Relevance],
 ) -> Evidence:
     """The evidence with something of each need that it holds nothing of, for at most so many tokens more.
 
     A need is searched for by its name alone. What is found for it counts as held if any of it was chosen already.
+
+    Args:
+        tree: The document.
+        relevance: The estimate for the question, with its needs.
+        evidence: What was chosen.
+        tokens: The most to add.
+        policy: Divides tokens over the tree.
+        estimated: Estimates relevance for another question, as the evidence was.
     """
     needs = relevance.question.needs[:_NEEDS]
     taken = _taken(tree, evidence)
     for need in needs:
-        sought = estimate(tree, parse(" ".join(need)), lexicons=lexicons)
+        sought = estimated(parse(" ".join(need)))
         found = read(tree, sought, tokens // len(needs), policy, MIN_WORTH).taken
         if not (found & taken).any():
             taken |= found

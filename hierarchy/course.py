@@ -26,7 +26,7 @@ from hierarchy.composer import Note, Turn
 from hierarchy.events import Event, Kept, Missed, Noted, Searched
 from hierarchy.evidence import Evidence, Passage, passages_of, runs_of
 from hierarchy.fitting import fitted, output_tokens, reading_tokens, room_tokens
-from hierarchy.relevance import Relevance, Routing, estimate
+from hierarchy.relevance import Question, Relevance, Routing, estimate
 from hierarchy.strategy import FIRST_TOKENS, NEXT_TOKENS, Plan, Situation, Strategy, asks_for_all, asks_for_summary
 from hierarchy.telling import granted
 from hierarchy.tree import SummaryTree
@@ -203,9 +203,14 @@ class Course:
             return evidence
         spare = min(_COMPLETION_TOKENS, int((room - cost(evidence)) / _LABELS) // 2)
         complete = with_whole_tables(self.tree, relevance, evidence, spare)
-        policy, lexicons = self.strategy.policy, self.strategy.lexicons
-        complete = with_needs(self.tree, relevance, complete, spare, policy=policy, lexicons=lexicons)
+        complete = with_needs(
+            self.tree, relevance, complete, spare, policy=self.strategy.policy, estimated=self._estimated
+        )
         return complete if cost(complete) <= room else evidence
+
+    def _estimated(self, question: str | Question) -> Relevance:
+        strategy = self.strategy
+        return estimate(self.tree, question, forest=strategy.forest, lexicons=strategy.lexicons)
 
     def _next_evidence(
         self, answer: Answer, shown: NDArray[np.bool_], plan: Plan, number: int
@@ -214,7 +219,7 @@ class Course:
 
         Where there is none, or no room for it, that is said.
         """
-        sought = estimate(self.tree, answer.missing, lexicons=self.strategy.lexicons)
+        sought = self._estimated(answer.missing)
         quoted = self._quoted(answer, sought)
         asked = Turn(missing=answer.missing, kept=len(quoted), left_tokens=_ANY_BALANCE)
         unseen = sought.without(np.flatnonzero(shown))

@@ -34,6 +34,7 @@ from hierarchy.margins import Margins
 from hierarchy.models import ExtractiveModel, Model, as_model
 from hierarchy.quoting import Quote, quote_question
 from hierarchy.relevance import built_in, load_lexicon
+from hierarchy.relevance.embedding import check_embedding
 from hierarchy.session import OnEvent, Retries, Session
 from hierarchy.shelf import Shelf, source_key
 from hierarchy.strategy import WAYS
@@ -68,6 +69,8 @@ class Reasoner:
         rounds: How often evidence is read and answered from, at most.
         prompts: A folder of templates that go before the built-in ones.
         lexicons: TOML files of what documents call the things that people ask for, beside the built-in ones.
+        semantic: Also judge passages by their meaning, with a small language model on this machine (extra `semantic`).
+            Takes some 40 s of CPU once per 100,000 tokens of a document; kept with the tree.
         store: Where replies and trees are kept, so that none is paid for twice: a file, a `Store`, None for nowhere.
             `auto` is the user's own store if a language model is named, and nowhere otherwise.
         api_base: Where the models are served, for servers of one's own.
@@ -78,6 +81,7 @@ class Reasoner:
 
     Raises:
         InputError: There is no such model, policy, way or folder.
+        Unavailable: What `semantic` needs isn't installed.
 
     Example:
         >>> reasoner = Reasoner()
@@ -97,6 +101,7 @@ class Reasoner:
         rounds: int = 2,
         prompts: str | Path | None = None,
         lexicons: Sequence[str | Path] = (),
+        semantic: bool = False,
         store: str | Path | Store | None = "auto",
         api_base: str | None = None,
         timeout_s: float = 600.0,
@@ -121,7 +126,10 @@ class Reasoner:
             rounds=rounds,
             prompts=Path(prompts) if prompts is not None else None,
             lexicons=known or None,
+            semantic=semantic,
         )
+        if semantic:
+            check_embedding()
         self.retries = Retries(most=max_attempts)
         self.margins = Margins()
         self._places = Places(max_concurrency)
@@ -149,7 +157,7 @@ class Reasoner:
             if key is not None and key in self._trees:
                 self._trees.move_to_end(key)
                 return self._trees[key]
-        tree = self._shelf.outlined(document, self.model.count, progress)
+        tree = self._shelf.outlined(document, self.model.count, progress, semantic=self.strategy.semantic)
         if key is not None:
             with self._lock:
                 self._trees[key] = tree
@@ -379,7 +387,15 @@ class Reasoner:
             caps = account.within(caps)
         journal = self._shelf.journal(self.margins, (self.model.name, self.helper.name))
         models, strategy = (self.model, self.helper), self.strategy
-        what = (tree.document.key, question, caps, strategy.way, strategy.rounds, strategy.policy_name)
+        what = (
+            tree.document.key,
+            question,
+            caps,
+            strategy.way,
+            strategy.rounds,
+            strategy.policy_name,
+            strategy.semantic,
+        )
         run = repr((*what, *map(identity_of, models)))
         planned = margins_of_run(journal, run, self.margins, models)
         flow = answer_question(

@@ -184,7 +184,7 @@ def _oriented(tree: SummaryTree, question: Question, strategy: Strategy, *, agai
         notes = tuple(f"{file.name}: {note}" for file in (tree.document, *tree.document.parts) for note in file.notes)
         yield Outlined(nodes=len(tree), leaves=len(tree.leaves), depth=tree.depth, notes=notes)
         yield mapped(tree)
-    relevance = estimate(tree, question, lexicons=strategy.lexicons)
+    relevance = estimate(tree, question, forest=strategy.forest, lexicons=strategy.lexicons)
     top = np.argsort(-relevance.gain, kind="stable")[:_TOP_NODES]
     nodes = (tree.node(int(number)) for number in relevance.candidates[top])
     yield Estimated(

@@ -102,7 +102,7 @@ def quote_question(
     least = course.least_tokens
     if budget.total_tokens < least:
         raise BudgetTooSmall(needed_tokens=least, given_tokens=budget.total_tokens)
-    relevance = estimate(tree, question, lexicons=strategy.lexicons)
+    relevance = estimate(tree, question, forest=strategy.forest, lexicons=strategy.lexicons)
     given = course.situation(relevance)
     plan = choose(given)
     bare = composer.overhead(question, tariff.count, strategy.prompts)

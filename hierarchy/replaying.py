@@ -364,6 +364,7 @@ def _reasoner(started: Started, prompts: str | Path | None, lexicons: Sequence[s
         rounds=int(strategy["rounds"]),
         prompts=prompts,
         lexicons=lexicons,
+        semantic="semantic" in strategy,
         store=None,
     )
     waits = {name: float(strategy[f"retry_{name}"]) for name in ("first_s", "longest_s") if f"retry_{name}" in strategy}

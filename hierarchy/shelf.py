@@ -19,13 +19,15 @@ from hierarchy.errors import StoreError
 from hierarchy.loaders import load
 from hierarchy.margins import Margins
 from hierarchy.planner import outline as build_tree
+from hierarchy.relevance import tree_index
+from hierarchy.relevance.semantic import embedded, has_vectors
 from hierarchy.tokens import Counter
 from hierarchy.tree import SummaryTree
 
 if TYPE_CHECKING:
     from hierarchy.store import Store
 
-__all__ = ["Shelf", "source_key"]
+__all__ = ["Shelf", "source_key", "with_vectors"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -79,15 +81,29 @@ class Shelf:
                 self._store = given if isinstance(given, Store) else Store.open(Path(given or default_path()))
         return self._store
 
-    def outlined(self, document: str | Path | Document, count: Counter, progress: Progress | None) -> SummaryTree:
-        """The tree of a document, from the store if it is there."""
+    def outlined(
+        self,
+        document: str | Path | Document,
+        count: Counter,
+        progress: Progress | None = None,
+        *,
+        semantic: bool = False,
+    ) -> SummaryTree:
+        """The tree of a document, from the store if it is there; with the vectors of its passages if `semantic`.
+
+        Raises:
+            Unavailable: The model that makes vectors isn't installed.
+        """
         read, build = partial(load, progress=progress), partial(build_tree, count=count, progress=progress)
+        add = partial(with_vectors, progress=progress) if semantic else _as_it_is
         store = self._opened()
         if store is None:
-            return build(document if isinstance(document, Document) else read(document))
+            tree = build(document if isinstance(document, Document) else read(document))
+            add(tree)
+            return tree
         from hierarchy.store import kept_outline
 
-        tree, _ = kept_outline(store, document, count, load=read, build=build)
+        tree, _ = kept_outline(store, document, count, load=read, build=build, add=add)
         return tree
 
     def journal(self, margins: Margins, models: tuple[str, ...]) -> _Journal | None:
@@ -108,6 +124,21 @@ class Shelf:
         if self._store is not None:
             for model, margin in margins.snapshot():
                 self._store.keep_margin(model, margin)
+
+
+def _as_it_is(_tree: SummaryTree) -> bool:
+    return False
+
+
+def with_vectors(tree: SummaryTree, progress: Progress | None = None) -> bool:
+    """Add the vectors of its passages to a tree; returns whether they were missing.
+
+    Raises:
+        Unavailable: The model that makes them isn't installed.
+    """
+    missing = not has_vectors(tree)
+    embedded(tree, tree_index(tree), progress)
+    return missing
 
 
 def source_key(document: str | Path | Document) -> tuple[object, ...] | None:

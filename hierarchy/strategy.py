@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from hierarchy.allocator import Policy, expected_gain
-from hierarchy.relevance import Lexicon
+from hierarchy.relevance import Forest, Lexicon, shipped_forest
 
 __all__ = [
     "FIRST_TOKENS",
@@ -79,6 +79,7 @@ class Strategy:
         rounds: How often evidence is read and answered from, at most.
         prompts: A folder of templates that go before the built-in ones.
         lexicons: What documents call the things that people ask for; the built-in ones if None.
+        semantic: Whether passages are also judged by their meaning.
     """
 
     policy: Policy = expected_gain
@@ -89,6 +90,12 @@ class Strategy:
     rounds: int = 2
     prompts: Path | None = None
     lexicons: tuple[Lexicon, ...] | None = None
+    semantic: bool = False
+
+    @property
+    def forest(self) -> Forest | None:
+        """The weights that estimate relevance; None for those that are used by default."""
+        return shipped_forest(semantic=True) if self.semantic else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from hierarchy.events import (
 )
 from hierarchy.evidence import Evidence
 from hierarchy.relevance import Relevance
+from hierarchy.relevance.embedding import MODEL
 from hierarchy.strategy import Plan, Strategy
 from hierarchy.tree import KINDS, SummaryTree
 
@@ -55,6 +56,8 @@ def _chosen(strategy: Strategy) -> dict[str, object]:
         chosen["prompts"] = _hash([(file.name, file.read_text("utf-8", "replace")) for file in files])
     if strategy.lexicons is not None:
         chosen["lexicons"] = _hash(strategy.lexicons)
+    if strategy.semantic:
+        chosen["semantic"] = MODEL
     return chosen
 
 

@@ -30,7 +30,7 @@ from hierarchy.tokens import Counter, count_tokens
 if TYPE_CHECKING:
     from networkx import DiGraph
 
-__all__ = ["KINDS", "MAX_CHILDREN", "LeafTable", "Node", "NodeTable", "SummaryTree"]
+__all__ = ["KINDS", "MAX_CHILDREN", "LeafTable", "Node", "NodeTable", "SummaryTree", "Vectors"]
 
 MAX_CHILDREN = 12
 KINDS = ("folder", "document", "section", "group", "page", "passage", "sentence", "row", "heading", "furniture")
@@ -123,6 +123,19 @@ class Node:
         return len(self.id) - 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """What a small model makes of the meaning of a tree's passages (`relevance.semantic`).
+
+    Attributes:
+        made_by: The model: another one's vectors mean something else.
+        rows: Passages × dimensions, of unit length, 16-bit.
+    """
+
+    made_by: str
+    rows: NDArray[np.float16]
+
+
 class SummaryTree:
     """A tree of coarse summaries over a document.
 
@@ -154,6 +167,7 @@ class SummaryTree:
         self.count = count
         self.leaf_edges: Ints = np.concatenate(([0], np.cumsum(leaves.tokens))).astype(np.int64)
         self.index: object | None = None  # what `relevance` derives from the tree, kept beside it
+        self.vectors: Vectors | None = None  # of its passages, if they were asked for; kept with it in a store
         self.tables: dict[tuple[Any, ...], Any] = {}  # and what `tables` does
         self._coarse: dict[int, Coarse] = {}
 

@@ -1,5 +1,7 @@
 """Tables that evidence stands in are kept whole, and each need has something of its own."""
 
+from functools import partial
+
 import numpy as np
 from documents import documents
 from hypothesis import given, settings
@@ -48,11 +50,13 @@ def test_a_need_of_which_nothing_was_chosen_gets_a_share():
     )
     relevance = estimate(REPORT, asked)
     row = leaf_with("Inventories 355.6")
-    found = with_needs(REPORT, relevance, alone(row, relevance), 300, policy=expected_gain)
+    found = with_needs(
+        REPORT, relevance, alone(row, relevance), 300, policy=expected_gain, estimated=partial(estimate, REPORT)
+    )
     added = leaves_of(found) - {row}
     assert any("ash flow" in REPORT.heading(leaf) or "ash flow" in REPORT.leaf_text(leaf) for leaf in added)
     assert int(REPORT.leaves.tokens[sorted(added)].sum()) <= 300
-    again = with_needs(REPORT, relevance, found, 300, policy=expected_gain)
+    again = with_needs(REPORT, relevance, found, 300, policy=expected_gain, estimated=partial(estimate, REPORT))
     assert leaves_of(again) == leaves_of(found)
 
 
@@ -69,7 +73,7 @@ def test_it_adds_at_most_what_it_is_given(document, question, tokens, spare):
     evidence = read(tree, relevance, tokens, expected_gain, 0.0).evidence(tokens)
     for completed in (
         with_whole_tables(tree, relevance, evidence, spare),
-        with_needs(tree, relevance, evidence, spare, policy=expected_gain),
+        with_needs(tree, relevance, evidence, spare, policy=expected_gain, estimated=partial(estimate, tree)),
     ):
         before, after = leaves_of(evidence), leaves_of(completed)
         assert before <= after

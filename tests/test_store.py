@@ -797,7 +797,7 @@ class TestTrees:
     def test_a_tree_of_another_format_is_refused(self):
         """Should one ever be met."""
         raw = trees.zlib.decompress(packed(outline(chart())))
-        newer = trees.zlib.compress(raw.replace(b'"format":1', b'"format":9'))
+        newer = trees.zlib.compress(raw.replace(b'"format":2', b'"format":9'))
         with pytest.raises(StoreError, match="format 9"):
             unpacked(newer, count_tokens)
 

@@ -29,6 +29,7 @@ from hierarchy.cli.options import (
     quiet_option,
     reasoner_of,
     saving_trace,
+    semantic_option,
     trace_option,
 )
 from hierarchy.errors import HierarchyError
@@ -190,11 +191,20 @@ Examples:
 @question_argument
 @budget_option("8k")
 @policy_option
+@semantic_option
 @json_option
 @trace_option
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress and no closing line.")
 def context(
-    *, document: str, question: str, budget: str, policy: str, as_json: bool, trace_file: Path | None, quiet: bool
+    *,
+    document: str,
+    question: str,
+    budget: str,
+    policy: str,
+    semantic: bool,
+    as_json: bool,
+    trace_file: Path | None,
+    quiet: bool,
 ) -> int:
     """Print what in DOCUMENT bears on QUESTION, with its sources, to paste into a prompt of your own.
 
@@ -202,7 +212,7 @@ def context(
     """
     from hierarchy.engine import Reasoner
 
-    reasoner = Reasoner(policy=policy)
+    reasoner = Reasoner(policy=policy, semantic=semantic)
     with console.progress(quiet=quiet) as progress, saving_trace(trace_file) as on_event:
         tree = reasoner.outline(document, progress=progress)
         found = reasoner.context(tree, question, budget, on_event=on_event, progress=progress)

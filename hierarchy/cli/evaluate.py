@@ -28,7 +28,8 @@ __all__ = ["SYSTEM_NAMES", "evaluate"]
 
 # Written out, so that help needn't import the systems and numpy with them; a test compares.
 SYSTEM_NAMES = tuple(
-    "hierarchy expected-gain proportional uniform top-k no-lexicons formula confident-0.7 confident-0.8 confident-0.9 "
+    "hierarchy expected-gain proportional uniform top-k semantic no-lexicons formula "
+    "confident-0.7 confident-0.8 confident-0.9 "
     "bm25 bm25-sentence bm25-128 bm25-512 bm25-page bm25-heading "
     "dense rrf raptor automerge descent head random oracle".split()
 )

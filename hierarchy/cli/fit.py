@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -17,17 +18,19 @@ from hierarchy.cli.exits import Exit
 from hierarchy.errors import InputError
 
 if TYPE_CHECKING:
+    from hierarchy.document import Document
     from hierarchy.evaluation.figures import Scoreboard
     from hierarchy.evaluation.fit import Fitted
     from hierarchy.evaluation.labels import Example
     from hierarchy.evaluation.predictions import Prediction
     from hierarchy.evaluation.sets import EvaluationSet
-    from hierarchy.relevance import Lexicon, Routing
+    from hierarchy.relevance import Routing
+    from hierarchy.tree import SummaryTree
 
 __all__ = ["fit"]
 
 # The features of a routing say nothing of questions as they are, by which ablations are judged.
-_ALL, _WHERE_ROUTED = "all", "routing"
+_ALL, _WHERE_ROUTED, _SEMANTIC = "all", "routing", "semantic"
 
 
 def _chances(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...]:
@@ -51,7 +54,7 @@ Examples:
   hierarchy eval fit my-set --out weights.npz
   hierarchy eval fit reports trials minutes --split dev --leave-out --out weights.npz
   hierarchy eval fit reports contracts --replies --out weights.npz
-  hierarchy eval fit reports --ablate numbers,lexicons --out weights.npz
+  hierarchy eval fit reports --ablate numbers,formula+form --out weights.npz
 """,
 )
 @click.argument(
@@ -81,7 +84,15 @@ Examples:
     "--ablate",
     metavar="GROUP,GROUP,...",
     callback=_names,
-    help="Also grow weights without each of these groups of features, and tell what it earns; `all` for each in turn.",
+    help="Also grow weights without each of these groups of features, and tell what it earns; `all` for each in turn, "
+    "and with + between them several at once.",
+)
+@click.option("--semantic", is_flag=True, help='Learn and read by the meaning of passages, too (extra "semantic").')
+@click.option(
+    "--store",
+    "store_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where trees and what passages mean are kept for the next time.",
 )
 @click.option("--no-lexicons", is_flag=True, help="Learn and read without lexicons, to see what they bring.")
 @click.option(
@@ -119,6 +130,8 @@ def fit(
     replies: bool,
     leave_out: bool,
     ablate: tuple[str, ...],
+    semantic: bool,
+    store_file: Path | None,
     no_lexicons: bool,
     stopping: tuple[float, ...],
     predictions: Path | None,
@@ -141,32 +154,35 @@ def fit(
     from hierarchy.evaluation import fit as fitting
 
     _check_drawing(figures)
-    groups = _groups(ablate)
+    groups = _groups(ablate, semantic=semantic)
     datasets, recorded = _inputs(folders, split, replies)
-    lexicons: tuple[Lexicon, ...] | None = () if no_lexicons else None
-    with console.progress() as progress, _keeping(predictions) as keep:
-        given = tuple(fitting.described(datasets, progress, recorded, lexicons=lexicons))
-        settings = {"folds": folds, "seed": seed, "rounds": rounds}
-        options = [*(["--replies"] if replies else []), *(["--no-lexicons"] if no_lexicons else [])]
+    lexicons = () if no_lexicons else None
+    with console.progress() as progress, _keeping(predictions) as keep, _outlining(store_file, semantic) as outlined:
+        described = partial(fitting.described, lexicons=lexicons, semantic=semantic, outlined=outlined)
+        given = tuple(described(datasets, progress, recorded))
+        settings: dict[str, Any] = {"folds": folds, "seed": seed, "rounds": rounds}
+        options = _chosen(replies=replies, semantic=semantic, no_lexicons=no_lexicons)
         command = _command([dataset.name for dataset in datasets], split, out.name, settings, options)
-        fit_on = partial(fitting.fit_examples, folds=folds, seed=seed, rounds=rounds, progress=progress)
-        fitted = fit_on(given, command=command)
-        apart = crossfit.grown_apart(given, **settings, progress=progress) if leave_out else {}
-        unrouted = [example for example in given if not example.form]
-        without = {name: fit_on(unrouted, without=features) for name, features in groups.items()}
-        trials = crossfit.Trials(lexicons=lexicons, confident=stopping, keep=keep, without=without)
+        grow: Callable[..., Fitted] = partial(fitting.fit_examples, **settings, progress=progress, semantic=semantic)
+        fitted = grow(given, command=command)
+        apart = crossfit.grown_apart(given, **settings, progress=progress, semantic=semantic) if leave_out else {}
+        without = {name: grow([one for one in given if not one.form], without=some) for name, some in groups.items()}
+        trials = crossfit.Trials(lexicons=lexicons, confident=stopping, keep=keep, without=without, outlined=outlined)
         score = partial(crossfit.cross_validated, fitted=fitted, budgets=budgets, progress=progress, trials=trials)
         boards = {
             dataset.name: score(dataset, apart=apart.get(dataset.name), replies=recorded.get(dataset.name))
             for dataset in datasets
             if dataset.scored
         }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fitted.forest.save(out)
+    _save(fitted, out, figures)
     _show(boards, fitted, stopping=bool(stopping), ablated=bool(groups), markdown=markdown)
-    _draw(figures, fitted)
     _tell(datasets, given, out)
     return Exit.DONE
+
+
+def _chosen(**options: bool) -> list[str]:
+    """Those flags of the command line that were given."""
+    return [f"--{name.replace('_', '-')}" for name, is_chosen in options.items() if is_chosen]
 
 
 def _check_drawing(figures: Path | None) -> None:
@@ -177,18 +193,21 @@ def _check_drawing(figures: Path | None) -> None:
         curves.check_drawing()
 
 
-def _groups(names: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    """The features of the groups to do without, by group.
+def _groups(names: tuple[str, ...], *, semantic: bool) -> Mapping[str, tuple[str, ...]]:
+    """The features to do without, by the name of their group or groups.
 
     Raises:
         InputError: There is no such group.
     """
     from hierarchy.relevance.features import GROUPS
 
-    known = {name: tuple(group) for name, group in GROUPS.items() if name != _WHERE_ROUTED}
-    if unknown := [name for name in names if name not in (*known, _ALL)]:
+    aside = {_WHERE_ROUTED} if semantic else {_WHERE_ROUTED, _SEMANTIC}
+    known = {name: tuple(group) for name, group in GROUPS.items() if name not in aside}
+    together = {name: [part.strip() for part in name.split("+")] for name in names if name != _ALL}
+    if unknown := [part for parts in together.values() for part in parts if part not in known]:
         raise InputError(f"There is no group of features called {unknown[0]!r}.", f"There are: {', '.join(known)}.")
-    return known if _ALL in names else {name: known[name] for name in names}
+    asked = {name: tuple(feature for part in parts for feature in known[part]) for name, parts in together.items()}
+    return known | asked if _ALL in names else asked
 
 
 def _show(
@@ -205,9 +224,12 @@ def _show(
         click.echo()
 
 
-def _draw(figures: Path | None, fitted: Fitted) -> None:
+def _save(fitted: Fitted, out: Path, figures: Path | None) -> None:
+    """The weights, and if asked for a diagram of how reliable they are."""
     from hierarchy.evaluation import curves
 
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fitted.forest.save(out)
     if figures is not None:
         figures.mkdir(parents=True, exist_ok=True)
         drawn = curves.reliability(fitted.reliability, "Reliability of relevance, out of fold")
@@ -250,6 +272,25 @@ def _keeping(folder: Path | None) -> Iterator[Callable[[str, Prediction], None] 
             opened(name).write(to_line(prediction))
 
         yield keep
+
+
+@contextmanager
+def _outlining(store_file: Path | None, semantic: bool) -> Iterator[Callable[[Document], SummaryTree]]:
+    """What makes a document's tree: the planner, or the store, where what passages mean is worked out once.
+
+    Without a store of the user's own one serves for as long as the command takes: each document is read twice.
+    """
+    from hierarchy.planner import outline
+    from hierarchy.shelf import Shelf
+    from hierarchy.store import Store
+    from hierarchy.tokens import count_tokens
+
+    if not semantic and store_file is None:
+        yield outline
+        return
+    with tempfile.TemporaryDirectory() as folder, Store.open(store_file or Path(folder) / "store.sqlite") as store:
+        shelf = Shelf(store, auto=False)
+        yield lambda document: shelf.outlined(document, count_tokens, semantic=semantic)
 
 
 def _tell(datasets: Sequence[EvaluationSet], given: Sequence[Example], out: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "POLICY_NAMES",
+    "SEMANTIC_HELP",
     "WAY_NAMES",
     "budget_option",
     "caps_options",
@@ -39,6 +40,7 @@ __all__ = [
     "quiet_option",
     "reasoner_of",
     "saving_trace",
+    "semantic_option",
     "trace_option",
 ]
 
@@ -137,6 +139,14 @@ def budget_option(default: str | None) -> Callable[[F], F]:
     )
 
 
+SEMANTIC_HELP = (
+    "By a small language model on this machine, which must be installed; takes it half a minute or more for a long "
+    "report, the first time."
+)
+
+semantic_option = click.option(
+    "--semantic", is_flag=True, help=f"Also judge passages by their meaning. {SEMANTIC_HELP}"
+)
 lexicons_option = click.option(
     "--lexicon",
     "lexicons",
@@ -202,6 +212,7 @@ _MODEL_OPTIONS = (
         help="Where replies are kept, so that none is paid for twice; with a language model, your own store.",
     ),
     lexicons_option,
+    semantic_option,
     click.option("--no-store", is_flag=True, help="Keep nothing on disk."),
 )
 

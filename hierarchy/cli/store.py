@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ import click
 
 from hierarchy.cli import console
 from hierarchy.cli.exits import Exit, exit_code
-from hierarchy.cli.options import json_option
+from hierarchy.cli.options import SEMANTIC_HELP, json_option
 from hierarchy.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -201,8 +202,9 @@ Examples:
 """,
 )
 @click.argument("documents", metavar="DOCUMENT...", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--semantic", is_flag=True, help=f"Also keep what questions with --semantic need. {SEMANTIC_HELP}")
 @store_option
-def index(documents: tuple[str, ...], store_file: Path | None) -> int:
+def index(documents: tuple[str, ...], *, semantic: bool, store_file: Path | None) -> int:
     """Read each DOCUMENT and keep its tree in the store, so that questions about it start at once. Costs no tokens.
 
     Tells what was kept; of what was there already it says nothing. A folder or a pattern is kept as one document, as it
@@ -212,16 +214,17 @@ def index(documents: tuple[str, ...], store_file: Path | None) -> int:
     with _store_at(store_file) as opened:
         for document in documents:
             try:
-                _index_one(document, opened)
+                _index_one(document, opened, semantic=semantic)
             except InputError as error:  # the others can be read all the same
                 console.show_error(type(error).__name__, error.message, error.hint, as_json=False)
                 ended = ended or exit_code(error)
     return ended
 
 
-def _index_one(document: str, opened: Store) -> None:
+def _index_one(document: str, opened: Store, *, semantic: bool) -> None:
     from hierarchy.loaders import load
     from hierarchy.planner import outline
+    from hierarchy.shelf import with_vectors
     from hierarchy.store import kept_outline
     from hierarchy.tokens import count_tokens
 
@@ -232,9 +235,13 @@ def _index_one(document: str, opened: Store) -> None:
             new.append(outline(loaded, count_tokens, progress))
             return new[0]
 
-        tree, kept = kept_outline(
-            opened, document, count_tokens, load=lambda path: load(path, progress=progress), build=build
-        )
+        def add(tree: SummaryTree) -> bool:
+            missing = semantic and with_vectors(tree, progress)
+            new.extend([tree] if missing else [])
+            return missing
+
+        read = partial(load, progress=progress)
+        tree, kept = kept_outline(opened, document, count_tokens, load=read, build=build, add=add)
     if kept:
         console.show_text(f"Kept {document}: {tree.tokens:,} tokens in {len(tree.leaves):,} sentences and rows.")
     elif new:

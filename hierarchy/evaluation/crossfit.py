@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from hierarchy import allocator, planner, relevance
+from hierarchy.document import Document
 from hierarchy.evaluation.figures import Scoreboard, bootstrap, score
 from hierarchy.evaluation.fit import ROUNDS, Fitted, Progress, fit_examples
 from hierarchy.evaluation.fitting import Material
@@ -64,12 +66,14 @@ class Trials:
         confident: Chances at which reading stops, as `Budget.stop_when_confident`, each to be scored beside.
         keep: Called with each prediction, by the set's name.
         without: Weights fitted without some features, to be scored beside, by what they do without.
+        outlined: Makes a document's tree.
     """
 
     lexicons: Sequence[Lexicon] | None = None
     confident: tuple[float, ...] = ()
     keep: Callable[[str, Prediction], None] | None = None
     without: Mapping[str, Fitted] = field(default_factory=dict)
+    outlined: Callable[[Document], SummaryTree] = planner.outline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +141,7 @@ def cross_validated(
             yield _Estimate(weights=_APART, relevance=learned)
             yield _Estimate(weights=_FORMULA, relevance=by_formula(tree, case.question, learned))
 
-    found = list(_predicted(dataset, estimates, budgets, progress))
+    found = list(_predicted(dataset, estimates, budgets, progress, trials.outlined))
     if trials.keep:
         for one in found:
             trials.keep(dataset.name, one)
@@ -221,7 +225,13 @@ def families(given: Sequence[Example]) -> tuple[frozenset[str], ...]:
 
 
 def grown_apart(
-    given: Sequence[Example], *, folds: int, seed: int, rounds: int = ROUNDS, progress: Progress | None = None
+    given: Sequence[Example],
+    *,
+    folds: int,
+    seed: int,
+    rounds: int = ROUNDS,
+    progress: Progress | None = None,
+    semantic: bool = False,
 ) -> Mapping[str, Forest]:
     """For each set weights that saw neither it nor any that shares groups with it, calibrated out of fold as all are.
 
@@ -231,7 +241,8 @@ def grown_apart(
     forests: dict[str, Forest] = {}
     for family in families(given):
         rest = [example for example in given if example.source not in family]
-        forest = fit_examples(rest, folds=folds, seed=seed, rounds=rounds, progress=progress).forest
+        settings: dict[str, Any] = {"folds": folds, "seed": seed, "rounds": rounds}
+        forest = fit_examples(rest, **settings, progress=progress, semantic=semantic).forest
         forests |= dict.fromkeys(family, forest)
     return forests
 
@@ -256,7 +267,11 @@ def reliability_rows(fitted: Fitted) -> tuple[Row, ...]:
 
 
 def _predicted(
-    dataset: EvaluationSet, estimates: Estimates, budgets: Sequence[int], progress: Progress | None
+    dataset: EvaluationSet,
+    estimates: Estimates,
+    budgets: Sequence[int],
+    progress: Progress | None,
+    outlined: Callable[[Document], SummaryTree],
 ) -> Iterator[Prediction]:
     done, total = 0, len(dataset.scored)
     for doc_id, cases in dataset.by_document():
@@ -264,7 +279,7 @@ def _predicted(
         if not scored:
             continue
         document = load_document(dataset.folder, doc_id)
-        tree, material = planner.outline(document), Material.of(document)
+        tree, material = outlined(document), Material.of(document)
         for case in scored:
             if progress:
                 progress(done, total, f"reading {dataset.name}")

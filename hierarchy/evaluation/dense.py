@@ -1,11 +1,12 @@
 """Baselines that rank passages by meaning: embeddings alone, and fused with BM25.
 
-The model is in `embedding` and needs the extra `semantic`. Passages are embedded once per document and kept while its
-questions are asked; systems that embed the same ones share the work, and each is charged for it.
+The model is in `relevance.embedding` and needs the extra `semantic`. Passages are embedded once per document and kept
+while its questions are asked; systems that embed the same ones share the work, and each is charged for it.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 
 from hierarchy.document import Document
 from hierarchy.evaluation.baselines import Chunk, Reader, chunk_texts, chunks
-from hierarchy.evaluation.embedding import embed, embed_one
 from hierarchy.evaluation.fitting import Material
 from hierarchy.evaluation.postings import Postings
 from hierarchy.evaluation.predictions import EvidenceSpan
+from hierarchy.evaluation.timings import reuse
+from hierarchy.relevance.embedding import check_embedding, embed_one
 
-__all__ = ["Dense", "Fusion", "fused_order"]
+__all__ = ["Dense", "Fusion", "embed", "fused_order"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,30 @@ class Fusion:
             return material.fit((pieces[i] for i in order), budget_tokens)
 
         return read
+
+
+def embed(texts: tuple[str, ...]) -> NDArray[np.float32]:
+    """Unit vectors, one row per text.
+
+    The last texts are kept: systems that embed the same passages of a document, one after the other, share the work.
+    Each is charged for it.
+
+    Raises:
+        Unavailable: The model's package isn't installed.
+    """
+    hits = _embedded.cache_info().hits
+    vectors, seconds = _embedded(texts)
+    if _embedded.cache_info().hits > hits:
+        reuse(seconds)
+    return vectors
+
+
+@lru_cache(maxsize=1)
+def _embedded(texts: tuple[str, ...]) -> tuple[NDArray[np.float32], float]:
+    check_embedding()  # once per process and not a document's cost
+    began = time.process_time()
+    vectors = [embed_one(text) for text in texts]
+    return np.stack(vectors) if vectors else np.zeros((0, 384), dtype=np.float32), time.process_time() - began
 
 
 def _ranking(vectors: NDArray[np.float32]) -> Callable[[str], NDArray[np.int64]]:

@@ -20,12 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy.document import Document
 from hierarchy.errors import InputError, Unavailable
 from hierarchy.evaluation.labels import Example, examples
 from hierarchy.evaluation.sets import EvaluationSet
+from hierarchy.planner import outline
 from hierarchy.relevance import Lexicon, Routing
-from hierarchy.relevance.features import FEATURES, columns_of
+from hierarchy.relevance.features import FEATURES, SEMANTIC, columns_of
 from hierarchy.relevance.forest import MAX_LEAVES, Forest
+from hierarchy.tree import SummaryTree
 
 __all__ = ["Fitted", "Replies", "described", "fit", "fit_examples", "fold_of", "grown", "joined"]
 
@@ -84,6 +87,7 @@ def fit(
     command: str = "",
     progress: Progress | None = None,
     replies: Replies | None = None,
+    semantic: bool = False,
 ) -> Fitted:
     """Fit relevance to sets of questions with evidence.
 
@@ -96,13 +100,15 @@ def fit(
         progress: Called with what is done, how much there is, and what it is about.
         replies: Recorded replies to the routing call, by the set's name and the case's id. Questions with one are
             learned from as they are and routed.
+        semantic: Whether passages are judged by their meaning, too.
 
     Raises:
         InputError: No question has evidence, or all questions belong together.
-        Unavailable: LightGBM isn't installed.
+        Unavailable: LightGBM isn't installed, or the model that tells meanings.
     """
-    given = tuple(described(datasets, progress, replies))
-    return fit_examples(given, folds=folds, seed=seed, rounds=rounds, command=command, progress=progress)
+    given = tuple(described(datasets, progress, replies, semantic=semantic))
+    settings: dict[str, Any] = {"folds": folds, "seed": seed, "rounds": rounds}
+    return fit_examples(given, **settings, command=command, progress=progress, semantic=semantic)
 
 
 def fit_examples(
@@ -114,8 +120,13 @@ def fit_examples(
     command: str = "",
     progress: Progress | None = None,
     without: Collection[str] = (),
+    semantic: bool = False,
 ) -> Fitted:
-    """Fit relevance to questions that are described already, without some features; otherwise as `fit`."""
+    """Fit relevance to questions that are described already, without some features; otherwise as `fit`.
+
+    By their meaning they are judged only if `semantic`; they must be described by it then.
+    """
+    without = {*without, *(() if semantic else SEMANTIC)}
     if not given:
         raise InputError("No question of these sets has evidence to learn from.", "Give sets with evidence.")
     groups = joined(given)
@@ -133,7 +144,7 @@ def fit_examples(
         some = [given[at] for at in kind]
         grow = partial(grown, seed=seed, rounds=rounds, without=without)
         found.append(_in_folds(some, fold[kind], folds, grow, step))
-    origin = _origin(given, command, seed, rounds)
+    origin = _origin(given, command, seed, rounds, semantic=semantic)
     together = [_together(forests, origin) for forests in zip(*(one.forests for one in found), strict=True)]
     return Fitted(
         forest=together[-1],
@@ -209,11 +220,11 @@ def _step(progress: Progress, done: int, total: int, more: int) -> None:
     progress(done + more, total, "growing trees")
 
 
-def _origin(given: Sequence[Example], command: str, seed: int, rounds: int) -> Mapping[str, Any]:
+def _origin(given: Sequence[Example], command: str, seed: int, rounds: int, *, semantic: bool) -> Mapping[str, Any]:
     """What made the weights."""
     return {
         "command": command,
-        "data": _digest(given),
+        "data": _digest(given, columns_of([name for name in FEATURES if semantic or name not in SEMANTIC])),
         "questions": dict(sorted(Counter(example.source for example in given if not example.form).items())),
         "routed": dict(sorted(Counter(example.source for example in given if example.form).items())),
         "seed": seed,
@@ -255,12 +266,15 @@ def described(
     replies: Replies | None = None,
     *,
     lexicons: Sequence[Lexicon] | None = None,
+    semantic: bool = False,
+    outlined: Callable[[Document], SummaryTree] = outline,
 ) -> Iterator[Example]:
-    """The described questions of several sets, in order; with the lexicons that come with the library if None."""
+    """The described questions of several sets, in order; see `examples`."""
     total = sum(len(dataset.cases) for dataset in datasets)
     done = 0
     for dataset in datasets:
-        for example in examples(dataset, (replies or {}).get(dataset.name), lexicons=lexicons):
+        recorded = (replies or {}).get(dataset.name)
+        for example in examples(dataset, recorded, lexicons=lexicons, semantic=semantic, outlined=outlined):
             if progress:
                 progress(done, total, f"describing {dataset.name}")
             done += not example.form
@@ -270,7 +284,7 @@ def described(
 # -- growing -----------------------------------------------------------------------------------------------------------
 
 
-def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS, without: Collection[str] = ()) -> Forest:
+def grown(given: Sequence[Example], *, seed: int, rounds: int = ROUNDS, without: Collection[str] = SEMANTIC) -> Forest:
     """Grow a forest on examples, without some features. Its calibration is the logistic function, as the objective is.
 
     Raises:
@@ -393,12 +407,12 @@ def _reliability(probability: Floats, label: Floats) -> tuple[tuple[float, float
     )
 
 
-def _digest(given: Sequence[Example]) -> str:
-    """Content hash of what was learned from."""
+def _digest(given: Sequence[Example], columns: Sequence[int]) -> str:
+    """Content hash of what was learned from: questions, labels and some columns of the rows."""
     digest = hashlib.blake2b(digest_size=8)
     for example in given:
         digest.update(f"{example.source}/{example.case.id}{example.form and '/'}{example.form}".encode())
-        digest.update(np.ascontiguousarray(example.rows).tobytes())
+        digest.update(np.ascontiguousarray(example.rows[:, columns]).tobytes())
         digest.update(np.ascontiguousarray(example.labels).tobytes())
     return digest.hexdigest()
 

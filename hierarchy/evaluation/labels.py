@@ -7,12 +7,13 @@ counts as found, and half whether it reaches that; a label of the threshold alon
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy.document import Document
 from hierarchy.evaluation.metrics import PDF_THRESHOLD, TEXT_THRESHOLD, content_words
 from hierarchy.evaluation.predictions import PageSpan
 from hierarchy.evaluation.replies import ask_unrouted, ask_wrongly, mismatched, routed_forms
@@ -52,7 +53,12 @@ class Example:
 
 
 def examples(
-    dataset: EvaluationSet, replies: Mapping[str, Routing] | None = None, *, lexicons: Sequence[Lexicon] | None = None
+    dataset: EvaluationSet,
+    replies: Mapping[str, Routing] | None = None,
+    *,
+    lexicons: Sequence[Lexicon] | None = None,
+    semantic: bool = False,
+    outlined: Callable[[Document], SummaryTree] = outline,
 ) -> Iterator[Example]:
     """Describe the passages of every question of a set that has evidence, document by document.
 
@@ -61,6 +67,8 @@ def examples(
         replies: Recorded replies by case. A question with one is described as it is and routed, in the form that suits
             its document; some also by the reply to another question, so that weights don't trust one blindly.
         lexicons: What questions are described with; those that come with the library if None.
+        semantic: Whether passages are also described by their meaning.
+        outlined: Makes a document's tree.
     """
     replies = replies or {}
     wrong = mismatched(replies)
@@ -68,7 +76,7 @@ def examples(
         scored = [case for case in cases if case.evidence]
         if not scored:
             continue
-        tree = outline(load_document(dataset.folder, doc_id))
+        tree = outlined(load_document(dataset.folder, doc_id))
         index = Index(tree)
         for case in scored:
             group, *others = _groups(case)
@@ -78,7 +86,7 @@ def examples(
             if case.id in wrong:
                 ways.append(ask_wrongly(tree, index, case.question, wrong[case.id]))
             for asked in ways:
-                candidates = describe_question(index, asked.question, lexicons)
+                candidates = describe_question(index, asked.question, lexicons, semantic=semantic)
                 yield Example(
                     case=case,
                     source=dataset.name,

@@ -19,7 +19,7 @@ from hierarchy.evaluation.oracle import CaseReader
 from hierarchy.evaluation.predictions import EvidenceSpan
 from hierarchy.evaluation.replies import Asked, ask_unrouted, ask_with_reply
 from hierarchy.evaluation.sets import Case
-from hierarchy.relevance import Relevance, Routing, parse, tree_index
+from hierarchy.relevance import Forest, Relevance, Routing, parse, tree_index
 from hierarchy.relevance.formula import passage_relevance
 from hierarchy.relevance.learned import shipped_forest
 from hierarchy.stopping import enough_tokens
@@ -41,20 +41,24 @@ class HierarchySystem:
         lexicons: Whether lexicons are used.
         formula: Whether the fixed formula estimates relevance in place of the learned weights.
         confidence: Read no more than is likely to be enough, as `Budget.stop_when_confident`.
+        semantic: Whether passages are also judged by their meaning.
     """
 
     policy: str | None = None
     lexicons: bool = True
     formula: bool = False
     confidence: float | None = None
+    semantic: bool = False
 
     def prepare(self, document: Document) -> Reader:
         """Build the tree and its index."""
-        reading = _Reading(document, self.policy)
+        forest = shipped_forest(semantic=self.semantic)
+        reading = _Reading(document, self.policy, forest)
 
         @lru_cache(maxsize=1)  # one question is asked at every budget in turn
         def estimate(question: str) -> Relevance:
-            learned = relevance.estimate(reading.tree, question, lexicons=None if self.lexicons else ())
+            lexicons = None if self.lexicons else ()
+            learned = relevance.estimate(reading.tree, question, forest=forest, lexicons=lexicons)
             return by_formula(reading.tree, question, learned) if self.formula else learned
 
         def read(question: str, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
@@ -106,12 +110,12 @@ class RoutedSystem:
 class _Reading:
     """A document made ready to be read by a policy."""
 
-    def __init__(self, document: Document, policy: str | None) -> None:
+    def __init__(self, document: Document, policy: str | None, forest: Forest | None = None) -> None:
         self.material = Material.of(document)
         self.tree = planner.outline(document, count_tokens)
         self.policy = policy
         # The index is built when first asked; what all questions share is to be charged to none of them.
-        relevance.estimate(self.tree, "warm up")
+        relevance.estimate(self.tree, "warm up", forest=forest)
 
     def read(self, estimate: Relevance, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
         """What the policy grants at a budget; nothing if none is left."""
@@ -143,7 +147,15 @@ def fitting_notes(set_name: str, systems: Iterable[str]) -> tuple[str, ...]:
         set_name: Name of the set's folder.
         systems: Names of the systems that were scored.
     """
-    names = ("hierarchy", "no_lexicons", "confident_0.7", "confident_0.8", "confident_0.9", *allocator.POLICIES)
+    names = (
+        "hierarchy",
+        "semantic",
+        "no_lexicons",
+        "confident_0.7",
+        "confident_0.8",
+        "confident_0.9",
+        *allocator.POLICIES,
+    )
     ours = [system for system in systems if system.removesuffix(ROUTED).replace("-", "_") in names]
     if not ours or set_name not in shipped_forest().origin.get("questions", {}):
         return ()

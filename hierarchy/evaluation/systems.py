@@ -23,6 +23,7 @@ SYSTEMS: Mapping[str, Callable[[], AnySystem]] = MappingProxyType(
         "proportional": partial(HierarchySystem, policy="proportional"),
         "uniform": partial(HierarchySystem, policy="uniform"),
         "top-k": partial(HierarchySystem, policy="top_k"),
+        "semantic": partial(HierarchySystem, semantic=True),
         "no-lexicons": partial(HierarchySystem, lexicons=False),
         "formula": partial(HierarchySystem, formula=True),
         "confident-0.7": partial(HierarchySystem, confidence=0.7),

@@ -22,7 +22,7 @@ from hierarchy.relevance.features import Candidates, describe
 from hierarchy.relevance.forest import Forest
 from hierarchy.relevance.formula import passage_relevance
 from hierarchy.relevance.index import Index
-from hierarchy.relevance.learned import Scored, learned_relevance
+from hierarchy.relevance.learned import Scored, learned_relevance, shipped_forest
 from hierarchy.relevance.lexicon import Lexicon, built_in, expand, load_lexicon
 from hierarchy.relevance.question import Question, Routing, parse, routed
 from hierarchy.segments import LeafKind
@@ -42,6 +42,7 @@ __all__ = [
     "load_lexicon",
     "parse",
     "routed",
+    "shipped_forest",
     "tree_index",
 ]
 
@@ -101,8 +102,11 @@ def estimate(
         tree: The tree.
         question: The question, parsed or not.
         index: The tree's index, if it is at hand; else the tree's own, built on first use.
-        forest: Other weights than those that come with the library.
+        forest: Other weights than those that come with the library, such as `shipped_forest(semantic=True)`.
         lexicons: All that are to be used; those that come with the library if None.
+
+    Raises:
+        Unavailable: The weights judge by meaning, and the small model for that isn't installed.
 
     Returns:
         Probabilities per node and leaf, and the passages worth reading. **A node is at least as relevant as each of
@@ -128,10 +132,23 @@ def estimate(
     )
 
 
-def describe_question(index: Index, question: str | Question, lexicons: Sequence[Lexicon] | None = None) -> Candidates:
-    """The features of a question's candidate passages: what `estimate` judges by, for fitting and for study."""
+def describe_question(
+    index: Index, question: str | Question, lexicons: Sequence[Lexicon] | None = None, *, semantic: bool = False
+) -> Candidates:
+    """The features of a question's candidate passages: what `estimate` judges by, for fitting and for study.
+
+    Args:
+        index: The document's index.
+        question: The question, parsed or not.
+        lexicons: All that are to be used; those that come with the library if None.
+        semantic: Whether to tell what passages mean, by a small language model.
+
+    Raises:
+        Unavailable: That model isn't installed.
+    """
     asked = parse(question) if isinstance(question, str) else question
-    return describe(index, asked, expand(asked.text, built_in() if lexicons is None else lexicons))
+    expansion = expand(asked.text, built_in() if lexicons is None else lexicons)
+    return describe(index, asked, expansion, semantic=semantic)
 
 
 def tree_index(tree: SummaryTree) -> Index:

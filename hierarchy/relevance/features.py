@@ -20,8 +20,9 @@ from hierarchy.relevance.index import GRAINS, Index, Layer
 from hierarchy.relevance.lexicon import Expansion
 from hierarchy.relevance.matches import Matches, relative
 from hierarchy.relevance.question import Question
+from hierarchy.relevance.semantic import PASSAGE_TOKENS
 
-__all__ = ["FEATURES", "GROUPS", "Candidates", "columns_of", "describe", "statistics_of"]
+__all__ = ["FEATURES", "GROUPS", "SEMANTIC", "Candidates", "columns_of", "describe", "statistics_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -132,6 +133,13 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "tokens": "log of its length",
         "leaves": "log of its number of leaves",
     },
+    # What a small language model takes it to mean, where that is asked for (`semantic`)
+    "semantic": {
+        "semantic": "cosine of the question with the 128-token passage around it, or with the best within",
+        "semantic_apart": "the same in standard deviations above the document's mean",
+        "semantic_rank": "1 over that passage's rank",
+        "semantic_near": "the mean of five such passages around it, in standard deviations above the document's mean",
+    },
     "formula": {
         "formula": "the fixed formula's score",
     },
@@ -164,12 +172,16 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 FEATURES: Mapping[str, str] = {name: says for group in GROUPS.values() for name, says in group.items()}
 """Each column's name and what it says, in order."""
 
+SEMANTIC = tuple(GROUPS["semantic"])
+"""Those that need a small language model; 0 where it isn't asked for."""
+
 # Candidates per grain, of a document; and at least of each file where it is asked which of them.
 _MOST, _MOST_OF_A_FILE = (240, 200, 160, 120, 80, 50), (24, 20, 16, 12, 8, 5)
 _WHOLE = re.compile(r"summar|discuss|opinion|think|talk|say about|said about|mention|decid|conclude", re.IGNORECASE)
 _YES_NO = re.compile(r"^\s*(?:is|are|was|were|do|does|did|has|have|can|may|must|will|should)\b", re.IGNORECASE)
 _WITHIN = dict.fromkeys(("pairs", "lexicon_pairs_128", "routed_pairs_128"), GRAINS.index(128))
 _WITHIN |= dict.fromkeys(("run", "run_share"), -1)
+_WITHIN |= dict.fromkeys(("semantic", "semantic_apart", "semantic_rank"), GRAINS.index(PASSAGE_TOKENS))
 """Of passages beyond these grains the best place within counts, not the middle."""
 _STRETCHING = frozenset(("titles", "titles_share", "routed_titles", "place_title", "phrase_title"))
 """Titles of sections: a passage may reach into several, and counts by the best."""
@@ -190,9 +202,13 @@ class Candidates:
     features: NDArray[np.float32]
 
 
-def describe(index: Index, question: Question, expansion: Expansion) -> Candidates:
-    """Choose candidates for a question at every grain and describe them."""
-    match = Matches(index, question, expansion)
+def describe(index: Index, question: Question, expansion: Expansion, *, semantic: bool = False) -> Candidates:
+    """Choose candidates for a question at every grain and describe them, by their meaning too if `semantic`.
+
+    Raises:
+        Unavailable: They are to be described by their meaning, and the model isn't installed.
+    """
+    match = Matches(index, question, expansion, semantic=semantic)
     parts = [_at_grain(match, grain) for grain in range(len(GRAINS))]
     return Candidates(
         nodes=np.concatenate([index.grains[grain].nodes[chosen] for grain, (chosen, _) in enumerate(parts)]),
@@ -255,6 +271,8 @@ def _cheap_scores(match: Matches, grain: int, layer: Layer, middle: Ints) -> Flo
     if match.is_routed:
         score = score + 0.4 * (fields["need"] + fields["need_lead"] + fields["routed_page"])[middle]
         score = score + 0.4 * (leaves["routed_512"] + leaves["routed_pairs_128"])[middle]
+    if match.likeness:
+        score = score + relative(np.maximum(0.0, match.likeness["semantic_apart"]))[middle]
     return np.asarray(score + 0.6 * relative(formula) + 0.2 * leaves["feedback"][middle])
 
 
@@ -291,11 +309,13 @@ def _around(match: Matches, grain: int, spread: _Spread) -> dict[str, Floats]:
     for other, size in enumerate(GRAINS):
         values = match.at_leaf[other]
         columns[f"bm25_{size}"] = values[spread.middle] if other >= grain else spread.best(values)
-    for name, values in match.leaves.items():
+    for name, values in (match.leaves | match.likeness).items():
         within = grain > _WITHIN.get(name, len(GRAINS))
         columns[name] = spread.best(values) if within else values[spread.middle]
     for name, values in match.pages.items():
         columns[name] = spread.best(values) if name in _STRETCHING else values[spread.middle]
+    if not match.likeness:
+        columns |= dict.fromkeys(SEMANTIC, np.zeros(len(spread.chosen)))
     return columns | {"speaker": spread.mean(match.spoken), "formula": spread.best(match.formula)}
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -76,6 +76,10 @@ class Forest:
     def asked(self, *, routed: bool) -> Forest:
         """The one for a question as it is, or for a routed one: itself unless another was grown for those."""
         return self.routed if routed and self.routed is not None else self
+
+    def reads(self, features: Collection[str]) -> bool:
+        """Whether it looks at any of some features."""
+        return not set(features).isdisjoint(self.features)
 
     def probabilities(self, rows: NDArray[Any]) -> Floats:
         """The calibrated probability of each row, in [0, 1].

@@ -1,6 +1,7 @@
 """Learned relevance: the shipped forest over the features of passages at every grain.
 
-The weights were fitted by `hierarchy eval fit` on questions with known evidence; `weights.npz` says on what. Documents
+The weights were fitted by `hierarchy eval fit` on questions with known evidence; each file of them says on what. There
+are two: one judges by words, numbers and layout, one by meaning as well, which takes a small language model. Documents
 unlike any it has seen are the risk of anything learned: the farther a document's statistics lie from all of those, the
 more its estimate leans back on the fixed formula.
 """
@@ -15,16 +16,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy.relevance.features import Candidates, columns_of, describe, statistics_of
+from hierarchy.relevance.features import SEMANTIC, Candidates, columns_of, describe, statistics_of
 from hierarchy.relevance.forest import Forest
 from hierarchy.relevance.formula import Passages
 from hierarchy.relevance.index import GRAINS, Index, Layer
 from hierarchy.relevance.lexicon import Expansion
 from hierarchy.relevance.question import Question
 
-__all__ = ["WEIGHTS", "Judgement", "Scored", "combined", "judge", "leaf_share", "learned_relevance", "shipped_forest"]
+__all__ = [
+    "SEMANTIC_WEIGHTS",
+    "WEIGHTS",
+    "Judgement",
+    "Scored",
+    "combined",
+    "judge",
+    "leaf_share",
+    "learned_relevance",
+    "shipped_forest",
+]
 
 WEIGHTS = Path(__file__).parent / "weights.npz"
+SEMANTIC_WEIGHTS = WEIGHTS.with_name("weights_semantic.npz")
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -75,14 +87,21 @@ class Judgement:
     rest: Floats
 
 
-@lru_cache(maxsize=1)
-def shipped_forest() -> Forest:
+def shipped_forest(*, semantic: bool = False) -> Forest:
     """The weights that come with the library.
+
+    Args:
+        semantic: Those that also judge by meaning, for which a small model must be installed.
 
     Raises:
         StoreError: They are missing or damaged.
     """
-    return Forest.load(WEIGHTS)
+    return _loaded(SEMANTIC_WEIGHTS if semantic else WEIGHTS)
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path) -> Forest:
+    return Forest.load(path)
 
 
 def learned_relevance(
@@ -103,7 +122,7 @@ def learned_relevance(
 def judge(index: Index, question: Question, expansion: Expansion, fallback: Passages, forest: Forest) -> Judgement:
     """What a forest says of the candidates of a question, and what is left to the formula."""
     forest = forest.asked(routed=question.is_routed)
-    candidates = describe(index, question, expansion)
+    candidates = describe(index, question, expansion, semantic=forest.reads(SEMANTIC))
     rows = candidates.features[:, columns_of(forest.features)]
     probability = forest.probabilities(rows)
     least = float(probability.min()) if len(probability) else 0.0

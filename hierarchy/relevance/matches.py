@@ -17,6 +17,7 @@ from hierarchy.relevance.formula import formula_scores
 from hierarchy.relevance.index import GRAINS, Field, Index, Layer
 from hierarchy.relevance.lexicon import Expansion
 from hierarchy.relevance.question import Question
+from hierarchy.relevance.semantic import likeness
 from hierarchy.terms import terms
 
 __all__ = ["Matches", "ranks", "relative"]
@@ -44,9 +45,10 @@ class Matches:
         spoken: Running total over leaves of those spoken by somebody whom the question names.
         near: Running totals over leaves of matches in windows around them, by feature.
         formula: The fixed formula's score at each leaf.
+        likeness: How alike passages are to the question in meaning, spread over leaves, by feature; empty without.
     """
 
-    def __init__(self, index: Index, question: Question, expansion: Expansion) -> None:
+    def __init__(self, index: Index, question: Question, expansion: Expansion, *, semantic: bool = False) -> None:
         self.index, self.question = index, question
         self._asked = index.numbered(question.weights)
         self._own_words = index.numbered(dict.fromkeys(question.terms, 1.0))
@@ -65,6 +67,7 @@ class Matches:
         self.leaves = self._fixed_sizes()
         self.near = {f"near_{width}": _running(relative(index.near(self._asked, width))) for width in _WINDOWS}
         self.formula = formula_scores(index, question, self._asked)
+        self.likeness = likeness(index, question.text) if semantic else {}
 
     @property
     def has_lexicon(self) -> bool:

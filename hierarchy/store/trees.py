@@ -26,7 +26,7 @@ import numpy as np
 from hierarchy.document import Document, Section, Span
 from hierarchy.errors import StoreError
 from hierarchy.tokens import Counter
-from hierarchy.tree import Ints, LeafTable, NodeTable, SummaryTree
+from hierarchy.tree import Ints, LeafTable, NodeTable, SummaryTree, Vectors
 
 __all__ = ["file_key", "kept_outline", "packed", "tree_key", "unpacked"]
 
@@ -35,7 +35,7 @@ TREE_CODE = ("document.py", "planner.py", "segments.py", "tokens.py", "tree.py")
 LOADER_CODE = "loaders"
 LOADER_PACKAGES = ("markdown-it-py", "mammoth", "pypdfium2", "selectolax")
 
-_FORMAT = 1
+_FORMAT = 2
 _SPANS = ("pages", "rows", "furniture")
 _FAST = 1  # deflate's level; the highest makes it a quarter smaller in four times the time
 
@@ -50,15 +50,18 @@ def packed(tree: SummaryTree) -> bytes:
     wide = bool(len(numbers)) and int(np.abs(numbers).max()) >= 2**31
     kind = "<i8" if wide else "<i4"
     differences = np.diff(numbers.astype(kind), prepend=np.zeros(1, dtype=kind))
+    vectors = tree.vectors
     head = {
         "format": _FORMAT,
         "wide": wide,
         "lengths": [len(column) for column in columns],
         "document": _shape(tree.document, text=True),
         "titles": list(tree.titles.items()),
+        "vectors": [vectors.made_by, *vectors.rows.shape] if vectors else None,
     }
     text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return zlib.compress(len(text).to_bytes(8, "little") + text + differences.tobytes(), _FAST)
+    rows = vectors.rows.astype("<f2").tobytes() if vectors else b""
+    return zlib.compress(len(text).to_bytes(8, "little") + text + differences.tobytes() + rows, _FAST)
 
 
 def unpacked(data: bytes, count: Counter) -> SummaryTree:
@@ -73,13 +76,25 @@ def unpacked(data: bytes, count: Counter) -> SummaryTree:
         head = json.loads(raw[8:end].decode("utf-8", "surrogatepass"))
         if head["format"] != _FORMAT:
             raise StoreError(f"The tree is of format {head['format']!r}, this reads {_FORMAT}.", "Build it again.")
-        columns = _columns(raw, end, head)
+        vectors = _vectors(raw, head["vectors"])
+        columns = _columns(raw[: len(raw) - (vectors.rows.nbytes if vectors else 0)], end, head)
         leaves = LeafTable(**{name: next(columns) for name in LeafTable.__slots__})
         nodes = NodeTable(**{name: next(columns) for name in NodeTable.__slots__})
         document = _document(head["document"], columns)
-        return SummaryTree(document=document, leaves=leaves, nodes=nodes, titles=dict(head["titles"]), count=count)
+        tree = SummaryTree(document=document, leaves=leaves, nodes=nodes, titles=dict(head["titles"]), count=count)
+        tree.vectors = vectors
+        return tree
     except (zlib.error, KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise StoreError(f"This is no tree or a damaged one: {error!r}.", "Build it again.") from error
+
+
+def _vectors(raw: bytes, shape: list[Any] | None) -> Vectors | None:
+    """The vectors at the end, if there are any."""
+    if shape is None:
+        return None
+    made_by, passages, dimensions = shape
+    rows = np.frombuffer(raw[len(raw) - 2 * passages * dimensions :], dtype="<f2").reshape(passages, dimensions)
+    return Vectors(made_by=made_by, rows=rows.astype(np.float16))
 
 
 def _columns(raw: bytes, start: int, head: dict[str, Any]) -> Iterator[Ints]:
@@ -231,6 +246,7 @@ def kept_outline(
     *,
     load: Callable[[str | Path], Document],
     build: Callable[[Document], SummaryTree],
+    add: Callable[[SummaryTree], bool] = lambda _: False,
 ) -> tuple[SummaryTree, bool]:
     """The tree of a document: as it was kept, or else built and kept.
 
@@ -240,10 +256,11 @@ def kept_outline(
         count: The counter that the tree is built with.
         load: Loads a path; isn't called for a file whose tree is there.
         build: Builds a tree.
+        add: Adds to a tree what it lacks, and says whether it lacked something; it is kept again then.
 
     Returns:
-        The tree, and whether it was kept just now. It isn't if it was there, if the store has no room for it, or if the
-        file changed while it was read.
+        The tree, and whether it was kept just now. It isn't if all of it was there, if the store has no room for it, or
+        if the file changed while it was read.
 
     Raises:
         StoreError: What was kept is damaged, or the store can't be used.
@@ -251,11 +268,12 @@ def kept_outline(
     path = None if isinstance(source, Document) else source
     by_file = file_key(path, count) if path is not None else None
     if by_file and (tree := store.tree(by_file, count)):
-        return tree, False
+        return tree, add(tree) and store.keep_tree(by_file, tree)
     document = source if isinstance(source, Document) else load(source)
     key = by_file or tree_key(document, count)
     if key and not by_file and (tree := store.tree(key, count)):
-        return tree, False
+        return tree, add(tree) and store.keep_tree(key, tree)
     tree = build(document)
+    add(tree)
     unchanged = by_file is None or (path is not None and file_key(path, count) == by_file)
     return tree, bool(key and unchanged and store.keep_tree(key, tree))

@@ -17,6 +17,8 @@ from textual.widgets import Footer, Input, Static, TabbedContent, TabPane, Tabs
 from textual.worker import Worker, WorkerState
 
 from hierarchy.events import Read, Reserved, Searched, Started
+from hierarchy.relevance import shipped_forest
+from hierarchy.relevance.embedding import can_embed
 from hierarchy.relevance.explaining import Explainer
 from hierarchy.trace import Trace
 from hierarchy.tree import SummaryTree
@@ -271,7 +273,10 @@ class TraceApp(App[None]):
         if key not in self._explainers:
             tree = self.atlas.tree
             shown.update(Text("Working it out …", style=QUIET))
-            self.run_worker(lambda: (key, Explainer(tree, question)), name="explain", thread=True, exclusive=True)
+            weights = shipped_forest(semantic=self.moment.is_semantic and can_embed())
+            self.run_worker(
+                lambda: (key, Explainer(tree, question, forest=weights)), name="explain", thread=True, exclusive=True
+            )
             return
         width = max(30, self.query_one("#right").size.width - 3)
         shown.update(why_page(self.moment, self._explainers[key].explain(number), width))

