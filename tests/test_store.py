@@ -32,7 +32,7 @@ from hierarchy.planner import outline
 from hierarchy.store import Completion, Store, database, default_path, file_key, kept_outline, place, tree_key, trees
 from hierarchy.store.trees import packed, unpacked
 from hierarchy.tokens import TiktokenCounter, count_tokens
-from hierarchy.tree import LeafTable, NodeTable, SummaryTree
+from hierarchy.tree import LeafTable, NodeTable, SummaryTree, Vectors
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 any_text = st.text(st.characters(codec=None, categories=None) | st.just("\x00"))
@@ -775,6 +775,45 @@ class TestTrees:
             assert again == tree
             assert again.document == tree.document
             assert again.titles == tree.titles
+
+    @given(documents(), st.integers(0, 5), st.integers(1, 4))
+    def test_vectors_of_its_passages_come_back_with_it(self, document, passages, dimensions):
+        """Bit by bit; cut short they are no tree."""
+        tree = built(document)
+        if tree:
+            rows = (np.arange(passages * dimensions) / 7).astype(np.float16).reshape(passages, dimensions)
+            tree.vectors = Vectors(made_by="a model", rows=rows)
+            data = packed(tree)
+            again = unpacked(data, tree.count)
+            assert again == tree
+            assert again.vectors.made_by == "a model"
+            assert again.vectors.rows.tobytes() == rows.tobytes()
+            assert again.vectors.rows.shape == rows.shape
+            short = trees.zlib.compress(trees.zlib.decompress(data)[:-2])
+            with pytest.raises(StoreError):
+                unpacked(short, tree.count)
+
+    def test_what_a_tree_lacks_is_added_and_kept(self, path):
+        """Once: whether it was built just now or kept before without."""
+        added = []
+
+        def add(tree):
+            missing = tree.vectors is None
+            if missing:
+                added.append(tree)
+                tree.vectors = Vectors(made_by="a model", rows=np.ones((1, 2), dtype=np.float16))
+            return missing
+
+        ways = {"load": load, "build": outline}
+        with Store.open(path) as store:
+            for document in (chart(), Document(name="other", text=long_text(9))):
+                if document.name == "other":
+                    assert kept_outline(store, document, count_tokens, **ways)[1]
+                tree, kept = kept_outline(store, document, count_tokens, **ways, add=add)
+                assert kept
+                assert added.pop() is tree
+                again, kept = kept_outline(store, document, count_tokens, **ways, add=add)
+                assert (again.vectors.made_by, kept, added) == ("a model", False, [])
 
     def test_numbers_beyond_32_bits(self):
         """A text of more than two gigabytes has some."""

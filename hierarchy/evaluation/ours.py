@@ -19,7 +19,7 @@ from hierarchy.evaluation.oracle import CaseReader
 from hierarchy.evaluation.predictions import EvidenceSpan
 from hierarchy.evaluation.replies import Asked, ask_unrouted, ask_with_reply
 from hierarchy.evaluation.sets import Case
-from hierarchy.relevance import Forest, Relevance, Routing, parse, tree_index
+from hierarchy.relevance import Question, Relevance, Routing, parse, tree_index
 from hierarchy.relevance.formula import passage_relevance
 from hierarchy.relevance.learned import shipped_forest
 from hierarchy.stopping import enough_tokens
@@ -52,21 +52,11 @@ class HierarchySystem:
 
     def prepare(self, document: Document) -> Reader:
         """Build the tree and its index."""
-        forest = shipped_forest(semantic=self.semantic)
-        reading = _Reading(document, self.policy, forest)
-
-        @lru_cache(maxsize=1)  # one question is asked at every budget in turn
-        def estimate(question: str) -> Relevance:
-            lexicons = None if self.lexicons else ()
-            learned = relevance.estimate(reading.tree, question, forest=forest, lexicons=lexicons)
-            return by_formula(reading.tree, question, learned) if self.formula else learned
+        reading = _Reading(document, self)
+        estimate = lru_cache(maxsize=1)(reading.estimate)  # one question is asked at every budget in turn
 
         def read(question: str, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
-            estimated, tokens = estimate(question), budget_tokens
-            if self.confidence is not None:
-                policy = allocator.POLICIES[self.policy or "expected_gain"]
-                tokens = enough_tokens(reading.tree, estimated, policy, budget_tokens, confidence=self.confidence)
-            return reading.read(estimated, tokens)
+            return reading.read(estimate(question), budget_tokens)
 
         return read
 
@@ -80,17 +70,17 @@ class RoutedSystem:
 
     Attributes:
         replies: By case.
-        policy: As in `HierarchySystem`.
+        system: How what is asked then is read.
         lean: Which form of the call; None for the one that the library takes for the document.
     """
 
     replies: Mapping[str, Routing]
-    policy: str | None = None
+    system: HierarchySystem = HierarchySystem()
     lean: bool | None = None
 
     def prepare_for_cases(self, document: Document) -> CaseReader:
         """Build the tree and its index."""
-        reading = _Reading(document, self.policy)
+        reading = _Reading(document, self.system)
         tree = reading.tree
 
         @lru_cache(maxsize=1)
@@ -98,7 +88,7 @@ class RoutedSystem:
             reply = self.replies.get(case_id)
             index = tree_index(tree)
             asked = ask_with_reply(tree, index, question, reply, lean=self.lean) if reply else ask_unrouted(question)
-            return asked, relevance.estimate(tree, asked.question)
+            return asked, reading.estimate(asked.question)
 
         def read(case: Case, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
             asked, estimated = estimate(case.id, case.question)
@@ -108,29 +98,40 @@ class RoutedSystem:
 
 
 class _Reading:
-    """A document made ready to be read by a policy."""
+    """A document made ready to be read by a system."""
 
-    def __init__(self, document: Document, policy: str | None, forest: Forest | None = None) -> None:
+    def __init__(self, document: Document, system: HierarchySystem) -> None:
         self.material = Material.of(document)
         self.tree = planner.outline(document, count_tokens)
-        self.policy = policy
+        self.system = system
         # The index is built when first asked; what all questions share is to be charged to none of them.
-        relevance.estimate(self.tree, "warm up", forest=forest)
+        self.estimate("warm up")
+
+    def estimate(self, question: str | Question) -> Relevance:
+        """As the system estimates it."""
+        forest = shipped_forest(semantic=self.system.semantic)
+        lexicons = None if self.system.lexicons else ()
+        learned = relevance.estimate(self.tree, question, forest=forest, lexicons=lexicons)
+        return by_formula(self.tree, question, learned) if self.system.formula else learned
 
     def read(self, estimate: Relevance, budget_tokens: int) -> tuple[EvidenceSpan, ...]:
-        """What the policy grants at a budget; nothing if none is left."""
+        """What the system's policy grants at a budget; nothing if none is left."""
         if budget_tokens < 1:
             return ()
-        if self.policy is None:
-            runs = allocator.reading_order(self.tree, estimate, budget_tokens)
+        tokens, policy = budget_tokens, allocator.POLICIES[self.system.policy or "expected_gain"]
+        if self.system.confidence is not None:
+            tokens = enough_tokens(self.tree, estimate, policy, budget_tokens, confidence=self.system.confidence)
+        if self.system.policy is None:
+            runs = allocator.reading_order(self.tree, estimate, tokens)
         else:
-            runs = allocator.POLICIES[self.policy](self.tree, estimate, budget_tokens).runs
-        return self.material.fit(_stretches(self.tree.leaves, runs), budget_tokens)
+            runs = policy(self.tree, estimate, tokens).runs
+        return self.material.fit(_stretches(self.tree.leaves, runs), tokens)
 
 
-def by_formula(tree: SummaryTree, question: str, learned: Relevance) -> Relevance:
+def by_formula(tree: SummaryTree, question: str | Question, learned: Relevance) -> Relevance:
     """The fixed formula's passages in place of the learned ones."""
-    found = passage_relevance(tree_index(tree), parse(question))
+    asked = parse(question) if isinstance(question, str) else question
+    found = passage_relevance(tree_index(tree), asked)
     layer = found.layer
     best = np.maximum.reduceat(found.leaf_match, layer.low)[layer.of_leaf]
     share = np.where(best > 0, found.leaf_match / np.maximum(best, 1e-12), 1.0)

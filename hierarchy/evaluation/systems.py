@@ -82,7 +82,7 @@ def with_replies(
     made: dict[str, AnySystem] = {}
     for name, system in systems.items():
         if isinstance(system, HierarchySystem):
-            made[name + ROUTED] = RoutedSystem(replies=replies, policy=system.policy, lean=lean)
+            made[name + ROUTED] = RoutedSystem(replies=replies, system=system, lean=lean)
         else:
             made[name] = system
     return made

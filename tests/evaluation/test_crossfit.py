@@ -18,6 +18,7 @@ from hierarchy.evaluation import crossfit
 from hierarchy.evaluation.crossfit import answerable_rows, cross_validated, families, grown_apart
 from hierarchy.evaluation.fit import ROUNDS, fit_examples
 from hierarchy.relevance import Forest
+from hierarchy.relevance.features import SEMANTIC
 
 
 @dataclass
@@ -149,6 +150,26 @@ class TestCommand:
         failed = self.run(samples.folder, *few, "--ablate", "colours", "--out", ablated)
         assert failed.exit_code == 3
         assert "own match, other sizes" in failed.output
+
+    def test_meaning_is_learned_from_where_it_is_asked_for(self, samples, tmp_path, meaning_by_concept):  # noqa: F811
+        """It is worked out once for describing and reading, and kept in a store; other weights don't look at it."""
+        few = ("--folds", "2", "--rounds", "5", "--budgets", "1k")
+        out, plain, kept = (tmp_path / name for name in ("w.npz", "plain.npz", "s.sqlite"))
+        done = self.run(samples.folder, *few, "--semantic", "--store", kept, "--ablate", "semantic", "--out", out)
+        assert done.exit_code == 0, done.output
+        assert set(SEMANTIC) <= set(Forest.load(out).features)
+        assert "--semantic" in Forest.load(out).origin["command"]
+        passages = [text for text in meaning_by_concept if not text.endswith("?")]
+        assert len(passages) > 100
+        meaning_by_concept.clear()
+        assert self.run(samples.folder, *few, "--semantic", "--store", kept, "--out", out).exit_code == 0
+        assert not [text for text in meaning_by_concept if text in passages and text]
+        meaning_by_concept.clear()
+        assert self.run(samples.folder, *few, "--out", plain).exit_code == 0
+        assert meaning_by_concept == []
+        assert set(SEMANTIC).isdisjoint(Forest.load(plain).features)
+        assert Forest.load(plain).origin["data"] != Forest.load(out).origin["data"]
+        assert self.run(samples.folder, *few, "--ablate", "semantic", "--out", plain).exit_code == 3
 
     def test_replies_are_learned_from_and_told_apart(self, samples, tmp_path):  # noqa: F811
         """Cases with a reply stand in rows of their own, routed and as they are; weights say how many there were."""

