@@ -10,6 +10,8 @@ A command imports what it needs when it runs, so that help and completion are th
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from hierarchy.cli.ask import ask, context, demo, quote
@@ -60,6 +62,9 @@ def main() -> None:
     Documents are PDF, HTML, DOCX, Markdown or text, a folder, a pattern, or "-" for standard input. Everything works
     without a key and without a network.
     """
+    # Several threads of linear algebra wait for each other when cores are busy: ten times as long for matrices as small
+    # as ours, and it counts as CPU. Set before numpy is imported, which is when it looks.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 for command in (ask, quote, context, demo, tree, trace, index, store, evaluate):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +83,6 @@ def answer(
     --max-cost and --max-tokens cap the whole file, earlier runs included: no question is begun whose worst case
     wouldn't fit, and the run then ends with code 4.
     """
-    # As in `eval run`: set before numpy is imported, or threads of linear algebra wait for each other.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from hierarchy.evaluation.answering import answer_set
     from hierarchy.evaluation.desk import Limits
     from hierarchy.evaluation.sets import load_set

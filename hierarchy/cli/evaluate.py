@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,9 +115,6 @@ def run(
     The routing call, prompt and reply, is charged: what they read is that much less. A case without a reply is asked as
     it is.
     """
-    # Several threads of linear algebra wait for each other when cores are busy, and their waiting counts as CPU. Set
-    # before numpy is imported, which is when it looks.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from hierarchy.evaluation import runner
     from hierarchy.evaluation.replies import read_replies
     from hierarchy.evaluation.sets import load_set

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -148,8 +147,6 @@ def fit(
     With --replies, questions to which a model's reply to the routing call is on record are learned from as they are and
     routed, and told apart in the table; the routing call is charged.
     """
-    # Set before numpy is imported: several threads of linear algebra only wait for each other here.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from hierarchy.evaluation import crossfit
     from hierarchy.evaluation import fit as fitting
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -42,7 +41,6 @@ def gym(trees: int, leaves: int, label: int | None, seed: int, *, exact: bool, s
     On small trees each is held against the exact optimum, on large ones against the others. Estimates of relevance are
     perfect, noisy, overconfident or blind; half a dozen forms of evidence take turns.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from hierarchy.allocator import LABEL_TOKENS
 
     label_tokens = LABEL_TOKENS if label is None else label

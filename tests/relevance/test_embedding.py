@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,6 +52,23 @@ def test_gelu_is_that_of_the_error_function():
     values = np.linspace(-6, 6, 101, dtype=np.float32)
     exact = [0.5 * x * (1 + erf(x / sqrt(2))) for x in values.tolist()]
     assert embedding._gelu(values) == pytest.approx(exact, abs=1e-6)
+
+
+def test_linear_algebra_takes_one_thread_where_that_can_be_said(meaning_by_concept, monkeypatch):
+    """While a text is embedded, and no longer; without threadpoolctl it takes what it takes."""
+    said = []
+
+    @contextmanager
+    def limit(**how):
+        said.append(how)
+        yield
+        said.append("over")
+
+    monkeypatch.setattr(embedding, "_threads", lambda: SimpleNamespace(limit=limit))
+    vector = embedding.embed_one("a physician")
+    assert said == [{"limits": 1, "user_api": "blas"}, "over"]
+    monkeypatch.setattr(embedding, "_threads", lambda: None)
+    assert (embedding.embed_one("a physician") == vector).all()
 
 
 @needs_model
