@@ -141,7 +141,7 @@ def budget_option(default: str | None) -> Callable[[F], F]:
 
 SEMANTIC_HELP = (
     "By a small language model on this machine, which must be installed; takes it half a minute or more for a long "
-    "report, the first time."
+    "report, once where a store keeps it."
 )
 
 semantic_option = click.option(

@@ -60,8 +60,9 @@ def embed_one(text: str) -> Floats:
         Unavailable: The model's package isn't installed.
     """
     tokenizer, weights = _model()
+    encodable = text.encode("utf-8", "replace").decode("utf-8")  # as when tokens are counted: no lone surrogates
     with _one_thread():
-        return _vector(weights, np.array(tokenizer.encode(text).ids))
+        return _vector(weights, np.array(tokenizer.encode(encodable).ids))
 
 
 def _one_thread() -> AbstractContextManager[object]:

@@ -79,3 +79,16 @@ def test_vectors_are_those_of_the_model():
     expected = [[1.0, 0.6660, 0.1046], [0.6660, 1.0, 0.1411], [0.1046, 0.1411, 1.0]]
     assert (vectors @ vectors.T).round(4) == pytest.approx(np.array(expected), abs=1e-4)
     assert embedding.embed_one("").shape == (384,)
+
+
+def test_no_text_is_refused(meaning_by_concept):
+    """Halves of surrogate pairs, which some PDFs hold, are no text to a tokenizer."""
+    assert np.isfinite(embedding.embed_one("the physician \ud800")).all()
+    assert meaning_by_concept == ["the physician ?"]
+
+
+@needs_model
+@pytest.mark.parametrize("text", ["", "\x00", "\ud800 x", "a" * 5_000, "日本語", "word " * 2_000])
+def test_every_text_has_a_vector(text):
+    """Of unit length, however odd or long the text."""
+    assert np.linalg.norm(embedding.embed_one(text)) == pytest.approx(1.0, abs=1e-5)
