@@ -131,7 +131,7 @@ def test_the_grain_follows_the_kind_of_text(kind):
 
 
 def test_a_question_costs_little_once_the_tree_is_built():
-    """A question over 100,000 tokens costs a small fraction of building the tree, and tens of milliseconds at most."""
+    """A question over 100,000 tokens costs less than 50 ms of CPU; the least of several, as machines are busy."""
     tree = outline(Document(name="n", text=long_text(3_000)))
     assert tree.tokens > 100_000
     estimate(tree, "warm up")
@@ -140,7 +140,7 @@ def test_a_question_costs_little_once_the_tree_is_built():
         start = time.process_time()
         estimate(tree, f"What does clause {number} say about week {number} and the supplier's units?")
         times.append(time.process_time() - start)
-    assert min(times) < 0.03
+    assert min(times) < 0.05
 
 
 def test_speech_goes_on_longer_than_prose():

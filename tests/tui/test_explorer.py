@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from documents import chart
 from explored import (
     HELM,
     QUESTION,
@@ -18,6 +19,7 @@ from explored import (
     tree,
 )
 
+from hierarchy.engine import Reasoner
 from hierarchy.events import (
     Allocated,
     Answered,
@@ -26,6 +28,7 @@ from hierarchy.events import (
     Reserved,
     Settled,
 )
+from hierarchy.planner import outline
 from hierarchy.relevance import estimate, parse, routed
 from hierarchy.relevance.question import Routing
 from hierarchy.trace import Trace
@@ -204,6 +207,20 @@ class TestWhy:
             return shown(app, "why-text")
 
         assert "The trace says 1.00" in explored(Trace(tuple(events)), story, tree())
+
+    def test_what_was_judged_by_meaning_is_explained_so(self, meaning_by_concept, monkeypatch):
+        """By the weights that judged it; whoever lacks the model is told that they were others."""
+        document = chart()
+        trace = Reasoner(semantic=True).ask(document, "Who ended the medicine?", 700).trace
+
+        async def story(app, pilot):
+            await press(app, pilot, "down", "2")
+            return shown(app, "why-text")
+
+        monkeypatch.setattr("hierarchy.tui.app.can_embed", lambda: True)
+        assert "The trace says" not in explored(trace, story, outline(document))
+        monkeypatch.setattr("hierarchy.tui.app.can_embed", lambda: False)
+        assert "The trace says" in explored(trace, story, outline(document))
 
 
 class TestCalls:
