@@ -177,6 +177,8 @@ SEMANTIC = tuple(GROUPS["semantic"])
 
 # Candidates per grain, of a document; and at least of each file where it is asked which of them.
 _MOST, _MOST_OF_A_FILE = (240, 200, 160, 120, 80, 50), (24, 20, 16, 12, 8, 5)
+# And those most alike in meaning, where that is judged: they may share no word.
+_MOST_ALIKE = 8
 _WHOLE = re.compile(r"summar|discuss|opinion|think|talk|say about|said about|mention|decid|conclude", re.IGNORECASE)
 _YES_NO = re.compile(r"^\s*(?:is|are|was|were|do|does|did|has|have|can|may|must|will|should)\b", re.IGNORECASE)
 _WITHIN = dict.fromkeys(("pairs", "lexicon_pairs_128", "routed_pairs_128"), GRAINS.index(128))
@@ -250,12 +252,16 @@ def _at_grain(match: Matches, grain: int) -> tuple[Ints, NDArray[np.float32]]:
 def _chosen(match: Matches, grain: int, layer: Layer, middle: Ints) -> Ints:
     """The candidates of a grain, in document order: the best by a cheap sum.
 
-    Where it is asked which of several files, each file's best as well, however poor it is beside another's.
+    Where it is asked which of several files, each file's best as well, however poor it is beside another's; and where
+    meaning is judged, what is most alike in meaning.
     """
     scores = _cheap_scores(match, grain, layer, middle)
     best = np.argsort(-scores, kind="stable")[: _MOST[grain]]
     if match.question.wants_files and len(match.index.files) > 1:
         best = np.union1d(best, _best_of_each(match.index.files.of_leaf[middle], scores, _MOST_OF_A_FILE[grain]))
+    if match.likeness:
+        alike = match.likeness["semantic"][middle]
+        best = np.union1d(best, np.argsort(-alike, kind="stable")[:_MOST_ALIKE])
     return np.sort(best)
 
 
@@ -271,8 +277,6 @@ def _cheap_scores(match: Matches, grain: int, layer: Layer, middle: Ints) -> Flo
     if match.is_routed:
         score = score + 0.4 * (fields["need"] + fields["need_lead"] + fields["routed_page"])[middle]
         score = score + 0.4 * (leaves["routed_512"] + leaves["routed_pairs_128"])[middle]
-    if match.likeness:
-        score = score + relative(np.maximum(0.0, match.likeness["semantic_apart"]))[middle]
     return np.asarray(score + 0.6 * relative(formula) + 0.2 * leaves["feedback"][middle])
 
 
