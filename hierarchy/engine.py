@@ -70,7 +70,7 @@ class Reasoner:
         prompts: A folder of templates that go before the built-in ones.
         lexicons: TOML files of what documents call the things that people ask for, beside the built-in ones.
         semantic: Also judge passages by their meaning, with a small language model on this machine (extra `semantic`).
-            Takes some 40 s of CPU once per 100,000 tokens of a document; kept with the tree.
+            Takes some 45 s of CPU once per 100,000 tokens of a document; kept with the tree.
         store: Where replies and trees are kept, so that none is paid for twice: a file, a `Store`, None for nowhere.
             `auto` is the user's own store if a language model is named, and nowhere otherwise.
         api_base: Where the models are served, for servers of one's own.

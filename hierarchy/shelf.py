@@ -95,11 +95,12 @@ class Shelf:
             Unavailable: The model that makes vectors isn't installed.
         """
         read, build = partial(load, progress=progress), partial(build_tree, count=count, progress=progress)
-        add = partial(with_vectors, progress=progress) if semantic else _as_it_is
+        add = partial(with_vectors, progress=progress) if semantic else None
         store = self._opened()
         if store is None:
             tree = build(document if isinstance(document, Document) else read(document))
-            add(tree)
+            if add:
+                add(tree)
             return tree
         from hierarchy.store import kept_outline
 
@@ -124,10 +125,6 @@ class Shelf:
         if self._store is not None:
             for model, margin in margins.snapshot():
                 self._store.keep_margin(model, margin)
-
-
-def _as_it_is(_tree: SummaryTree) -> bool:
-    return False
 
 
 def with_vectors(tree: SummaryTree, progress: Progress | None = None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 import pytest
@@ -70,6 +71,22 @@ class TestMeaning:
                 Reasoner(semantic=True)
         finally:
             embedding._model.cache_clear()
+
+    def test_whatever_is_looked_for_is_judged_so(self, meaning_by_concept):
+        """What a question would cost, what it is routed to need, and what a reply says is missing."""
+        reply = {
+            "route": {"terms": ["clause 57"], "needs": ["schedule of fees"], "kind": "lookup", "questions": []},
+            "compose": {"answer": "", "quotes": [], "missing": "the interest on arrears"},
+        }
+        model = FunctionModel(lambda request: json.dumps(reply[request.stage]))
+        reasoner, question = Reasoner(model, way="staged", semantic=True, store=None), "What is clause 57?"
+        reasoner.quote(AGREEMENT, question, "8k")
+        assert meaning_by_concept.pop() == question
+        meaning_by_concept.clear()
+        reasoner.ask(AGREEMENT, question, "8k")
+        assert question in meaning_by_concept
+        assert any("interest" in text for text in meaning_by_concept)
+        assert any("schedul" in text or "fee" in text for text in meaning_by_concept)
 
     def test_its_trace_says_so_and_runs_again(self, meaning_by_concept):
         """With the same weights: the same trace."""

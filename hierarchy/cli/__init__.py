@@ -62,8 +62,8 @@ def main() -> None:
     Documents are PDF, HTML, DOCX, Markdown or text, a folder, a pattern, or "-" for standard input. Everything works
     without a key and without a network.
     """
-    # Several threads of linear algebra wait for each other when cores are busy: ten times as long for matrices as small
-    # as ours, and it counts as CPU. Set before numpy is imported, which is when it looks.
+    # Several threads of linear algebra wait for each other when cores are busy, for many times as long as matrices as
+    # small as ours take, and it counts as CPU. Set before numpy is imported, which is when it looks.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 

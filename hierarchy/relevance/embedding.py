@@ -68,7 +68,7 @@ def embed_one(text: str) -> Floats:
 def _one_thread() -> AbstractContextManager[object]:
     """Linear algebra in one thread meanwhile, where threadpoolctl is there to say so.
 
-    Several wait for each other when cores are busy: up to ten times as long for matrices as small as these.
+    Several wait for each other when cores are busy, for many times as long as matrices as small as these take.
     """
     threads = _threads()
     return threads.limit(limits=1, user_api="blas") if threads else nullcontext()

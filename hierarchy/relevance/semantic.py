@@ -37,7 +37,7 @@ def has_vectors(tree: SummaryTree) -> bool:
 def embedded(tree: SummaryTree, index: Index, progress: Progress | None = None) -> Vectors:
     """The vectors of a tree's passages, made on first use and kept with it.
 
-    Takes a second of CPU for some twenty passages, 2,500 tokens.
+    Takes a second of CPU for some twenty passages, 2,000 tokens.
 
     Args:
         tree: The tree.

@@ -246,7 +246,7 @@ def kept_outline(
     *,
     load: Callable[[str | Path], Document],
     build: Callable[[Document], SummaryTree],
-    add: Callable[[SummaryTree], bool] = lambda _: False,
+    add: Callable[[SummaryTree], bool] | None = None,
 ) -> tuple[SummaryTree, bool]:
     """The tree of a document: as it was kept, or else built and kept.
 
@@ -268,12 +268,13 @@ def kept_outline(
     path = None if isinstance(source, Document) else source
     by_file = file_key(path, count) if path is not None else None
     if by_file and (tree := store.tree(by_file, count)):
-        return tree, add(tree) and store.keep_tree(by_file, tree)
+        return tree, bool(add and add(tree)) and store.keep_tree(by_file, tree)
     document = source if isinstance(source, Document) else load(source)
     key = by_file or tree_key(document, count)
     if key and not by_file and (tree := store.tree(key, count)):
-        return tree, add(tree) and store.keep_tree(key, tree)
+        return tree, bool(add and add(tree)) and store.keep_tree(key, tree)
     tree = build(document)
-    add(tree)
+    if add:
+        add(tree)
     unchanged = by_file is None or (path is not None and file_key(path, count) == by_file)
     return tree, bool(key and unchanged and store.keep_tree(key, tree))
