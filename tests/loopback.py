@@ -57,6 +57,7 @@ __all__ = [
     "invents_quotes",
     "names_wrong_sources",
     "obeys_the_document",
+    "soon",
 ]
 
 HOST = "127.0.0.1"
@@ -177,6 +178,14 @@ class Behaviour:
 
 
 Script = Behaviour | Sequence[Behaviour] | Callable[[Received], Behaviour | str]
+
+
+def soon(happens: Callable[[], bool], timeout_s: float = 5.0) -> bool:
+    """Wait until something happens in other threads, and tell whether it did."""
+    until = time.monotonic() + timeout_s
+    while not happens() and time.monotonic() < until:
+        time.sleep(0.01)
+    return happens()
 
 
 def answers(text: Text, **others: Any) -> Behaviour:
@@ -441,6 +450,11 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
     loopback: Loopback
 
+    def shutdown_request(self, request: Any) -> None:
+        """Only what is closed here too counts as disconnected."""
+        super().shutdown_request(request)
+        self.loopback.disconnected(request)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients leave; that is no news. Anything else is a mistake in the script."""
         if not isinstance(sys.exception(), OSError):
@@ -459,12 +473,6 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.server.loopback.connected(self.connection)
-
-    def finish(self) -> None:
-        try:
-            super().finish()
-        finally:
-            self.server.loopback.disconnected(self.connection)
 
     def log_message(self, *_: Any) -> None:
         pass

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback import BEHAVIOURS, Behaviour, Loopback, answers, answers_as_asked, fails, invents_quotes
+from loopback import BEHAVIOURS, Behaviour, Loopback, answers, answers_as_asked, fails, invents_quotes, soon
 
 from hierarchy.tokens import count_tokens
 
@@ -194,7 +194,7 @@ class TestBill:
         before = set(threading.enumerate())
         with Loopback(invents_quotes) as server:
             ask(server)
-        assert set(threading.enumerate()) <= before
+        assert soon(lambda: set(threading.enumerate()) <= before)
 
 
 def test_as_a_process(tmp_path):

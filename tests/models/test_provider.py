@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback import BEHAVIOURS, Behaviour, Loopback, answers, fails
+from loopback import BEHAVIOURS, Behaviour, Loopback, answers, fails, soon
 
 from hierarchy.calls import Request
 from hierarchy.errors import ContextExceeded, InputError, OutputInvalid, Refused, Unavailable
@@ -614,15 +614,19 @@ class TestMany:
     def test_nothing_is_left(self, server, model):
         """After calls of all kinds there is no further socket, and no thread but those that litellm logs in."""
         ask(model, "async-stream")
+        assert server.wait_closed()
         before, threads = _sockets(), set(threading.enumerate())
         for name in ("honest", "drop-stream", "429"):
             server.script = BEHAVIOURS[name]
             for way in WAYS:
                 ask(model, way)
         assert server.wait_closed()
-        assert _sockets() <= before
-        left = {thread for thread in threading.enumerate() if not thread.name.startswith("litellm-logging")}
-        assert left <= threads
+        assert soon(lambda: _sockets() <= before)
+        assert soon(lambda: _threads() <= threads)
+
+
+def _threads():
+    return {thread for thread in threading.enumerate() if not thread.name.startswith("litellm-logging")}
 
 
 def _sockets():
