@@ -290,7 +290,7 @@ class TestInterrupts:
 
         async def limited():
             reasoner = Reasoner(Slow(scripted), way="single")
-            answer = await asyncio.wait_for(reasoner.aask(TREE, QUESTION, 3_000), 1.0)
+            answer = await asyncio.wait_for(reasoner.aask(TREE, QUESTION, 3_000), 2.0)
             await asyncio.sleep(0)  # isn't cancelled
             return answer
 

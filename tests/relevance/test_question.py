@@ -95,9 +95,9 @@ def test_a_routing_that_says_nothing_changes_nothing(routing):
 def test_an_endless_routing_is_bounded():
     """Thousands of terms, terms of one letter and of a million: the beginning counts, and it is over at once."""
     endless = (*(f"word{'x' * (n % 7)} {n} q" for n in range(50_000)), "z " * 500_000)
-    began = time.perf_counter()
+    began = time.process_time()
     asked = routed(parse("Who signed the lease?"), Routing(terms=endless, needs=endless, kind="k" * 10**6))
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.1
     assert len(asked.routed) <= 64
     assert len(asked.phrases) <= 16
     assert max(map(len, asked.phrases)) <= 8
