@@ -145,7 +145,7 @@ class TestAChart:
 
     def test_a_number_is_asked_or_not(self):
         """Digits count for more where a number is asked: else that feature is 0."""
-        why, how_many = (Described(chart(), f"{word} was the INR?") for word in ("Why", "How high"))
+        why, how_many = (Described(chart(), f"{word} was the INR?") for word in ("Why", "How many times"))
         assert not why.column("digits_asked").any()
         assert (how_many.column("digits_asked") == how_many.column("digits")).all()
         assert how_many.column("digits_asked").any()
