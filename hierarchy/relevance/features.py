@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hierarchy.errors import InputError
 from hierarchy.relevance.index import GRAINS, Index, Layer
 from hierarchy.relevance.lexicon import Expansion
 from hierarchy.relevance.matches import Matches, relative
@@ -207,12 +208,20 @@ def describe(index: Index, question: Question, expansion: Expansion, *, semantic
 def columns_of(features: Sequence[str]) -> list[int]:
     """The columns of some features.
 
+    Raises:
+        InputError: There is no such feature, as where weights were grown by another version.
+
     Example:
         >>> columns_of(["own", "own_rank"])
         [0, 2]
     """
-    names = list(FEATURES)
-    return [names.index(feature) for feature in features]
+    column = {name: at for at, name in enumerate(FEATURES)}
+    if unknown := [feature for feature in features if feature not in column]:
+        raise InputError(
+            f"There is no feature called {unknown[0]!r}: these weights were grown by another version.",
+            "Grow them again: hierarchy eval fit … --out weights.npz",
+        )
+    return [column[feature] for feature in features]
 
 
 def statistics_of(candidates: Candidates) -> Floats:

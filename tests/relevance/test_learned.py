@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from test_planner import built
 
 import hierarchy
+from hierarchy.errors import InputError
 from hierarchy.evaluation.fit import _as_arrays
 from hierarchy.planner import outline
 from hierarchy.relevance import Index, describe_question, estimate, parse
@@ -64,6 +65,15 @@ class TestWeights:
     def test_they_are_small(self, semantic):
         """A few hundred kilobytes."""
         assert (SEMANTIC_WEIGHTS if semantic else WEIGHTS).stat().st_size < 500_000
+
+
+def test_weights_of_another_version_are_refused():
+    """Those that look at what isn't described any more: the reader learns which feature, and what to do."""
+    forest = shipped_forest()
+    older = replace(forest, features=("number_of_vowels", *forest.features[1:]))
+    with pytest.raises(InputError, match="number_of_vowels") as caught:
+        estimate(outline(chart()), "Why was warfarin stopped?", forest=older)
+    assert "hierarchy eval fit" in caught.value.hint
 
 
 @given(documents(), st.sampled_from(QUESTIONS))
