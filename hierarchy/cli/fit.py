@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hierarchy.evaluation.labels import Example
     from hierarchy.evaluation.predictions import Prediction
     from hierarchy.evaluation.sets import EvaluationSet
-    from hierarchy.relevance import Routing
+    from hierarchy.relevance import Forest, Routing
     from hierarchy.tree import SummaryTree
 
 __all__ = ["fit"]
@@ -162,12 +162,14 @@ def fit(
         command = _command([dataset.name for dataset in datasets], split, out.name, settings, options)
         grow: Callable[..., Fitted] = partial(fitting.fit_examples, **settings, progress=progress, semantic=semantic)
         fitted = grow(given, command=command)
-        apart = crossfit.grown_apart(given, **settings, progress=progress, semantic=semantic) if leave_out else {}
-        without = {name: grow([one for one in given if not one.form], without=some) for name, some in groups.items()}
+        plain = [one for one in given if not one.form]
+        grow_apart = partial(crossfit.grown_apart, plain, **settings, progress=progress, semantic=semantic)
+        apart = {name: grow_apart(without=some) for name, some in {"": (), **groups}.items()} if leave_out else {}
+        without = {name: grow(plain, without=some) for name, some in groups.items()}
         trials = crossfit.Trials(lexicons=lexicons, confident=stopping, keep=keep, without=without, outlined=outlined)
         score = partial(crossfit.cross_validated, fitted=fitted, budgets=budgets, progress=progress, trials=trials)
         boards = {
-            dataset.name: score(dataset, apart=apart.get(dataset.name), replies=recorded.get(dataset.name))
+            dataset.name: score(dataset, apart=_of(dataset, apart), replies=recorded.get(dataset.name))
             for dataset in datasets
             if dataset.scored
         }
@@ -175,6 +177,11 @@ def fit(
     _show(boards, fitted, stopping=bool(stopping), ablated=bool(groups), markdown=markdown)
     _tell(datasets, given, out)
     return Exit.DONE
+
+
+def _of(dataset: EvaluationSet, apart: Mapping[str, Mapping[str, Forest]]) -> Mapping[str, Forest]:
+    """The weights that were grown without a set, by what features they do without."""
+    return {name: forests[dataset.name] for name, forests in apart.items() if dataset.name in forests}
 
 
 def _chosen(**options: bool) -> list[str]:

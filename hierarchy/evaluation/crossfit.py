@@ -9,7 +9,7 @@ Doesn't grow trees (`fit`) and doesn't judge spans (`metrics`, `figures`): it br
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,7 +49,7 @@ RELIABILITY_HEADER: Row = ("estimated %", "found %", "passages")
 _CROSS, _APART, _FORMULA = "cross-validated", "grown without it", "fixed formula"
 _SAME = "cross-validated, those with replies"
 _UNTIL = "cross-validated, until "
-_WITHOUT = "cross-validated, without "
+_WITHOUT, _APART_WITHOUT = "cross-validated, without ", "grown without it and without "
 _ROUTED = {
     "full": "cross-validated, routed in the full form",
     "lean": "cross-validated, routed in the lean form",
@@ -94,7 +94,7 @@ def cross_validated(
     fitted: Fitted,
     budgets: Sequence[int],
     *,
-    apart: Forest | None = None,
+    apart: Mapping[str, Forest] | None = None,
     progress: Progress | None = None,
     replies: Mapping[str, Routing] | None = None,
     trials: Trials | None = None,
@@ -105,7 +105,8 @@ def cross_validated(
         dataset: A set that was fitted on.
         fitted: What came of it.
         budgets: In tokens.
-        apart: Weights grown without the set, to be scored beside, and the fixed formula with them.
+        apart: Weights grown without the set, to be scored beside, by what features they do without; empty for none,
+            and the fixed formula beside those.
         progress: Called with what is done, how much there is, and what it is about.
         replies: Recorded replies to the routing call by case. Cases with one are scored routed as well, the call
             charged, and once more as they are if other cases have none; some also routed by the reply to another.
@@ -114,7 +115,7 @@ def cross_validated(
     Returns:
         A scoreboard per kind of weights; the questions are those with evidence.
     """
-    replies, trials = replies or {}, trials or Trials()
+    replies, trials, apart = replies or {}, trials or Trials(), apart or {}
     wrong = mismatched(replies)
 
     def estimates(tree: SummaryTree, case: Case) -> Iterator[_Estimate]:
@@ -136,17 +137,18 @@ def cross_validated(
             for asked in ways:
                 routed = relevance.estimate(tree, asked.question, forest=unseen, lexicons=trials.lexicons)
                 yield _Estimate(weights=_ROUTED[asked.form], relevance=routed, tokens=asked.tokens)
-        if apart:
-            learned = relevance.estimate(tree, case.question, forest=apart)
-            yield _Estimate(weights=_APART, relevance=learned)
-            yield _Estimate(weights=_FORMULA, relevance=by_formula(tree, case.question, learned))
+        for name, forest in apart.items():
+            learned = relevance.estimate(tree, case.question, forest=forest)
+            yield _Estimate(weights=_APART_WITHOUT + name if name else _APART, relevance=learned)
+            if not name:
+                yield _Estimate(weights=_FORMULA, relevance=by_formula(tree, case.question, learned))
 
     found = list(_predicted(dataset, estimates, budgets, progress, trials.outlined))
     if trials.keep:
         for one in found:
             trials.keep(dataset.name, one)
-    whole = {_CROSS, _APART, _FORMULA, *map(_until, trials.confident), *(_WITHOUT + name for name in trials.without)}
-    return (*score(dataset, [one for one in found if one.system in whole]), *_routed_boards(dataset, found))
+    in_part = {_SAME, *_ROUTED.values()}
+    return (*score(dataset, [one for one in found if one.system not in in_part]), *_routed_boards(dataset, found))
 
 
 def _routed_boards(dataset: EvaluationSet, found: Sequence[Prediction]) -> Iterator[Scoreboard]:
@@ -185,14 +187,16 @@ def _saved_and_lost(board: Scoreboard, base: Scoreboard, budget: int) -> str:
 def ablation_rows(boards: Mapping[str, Sequence[Scoreboard]]) -> tuple[Row, ...]:
     """A header of sets, then per group of features by how many points fewer questions are answerable without it.
 
-    A cell holds the mean over budgets, and the paired 95 % interval over documents.
+    A cell holds the mean over budgets, and the paired 95 % interval over documents. Weights that were grown without the
+    set are compared among themselves, in a row of their own: what steadies them.
     """
-    base = {name: next(board for board in some if board.system == _CROSS) for name, some in boards.items()}
-    names = dict.fromkeys(board.system for some in boards.values() for board in some if _WITHOUT in board.system)
     rows = []
-    for name in names:
-        cells = (_mean_gain(base[set_], next(b for b in some if b.system == name)) for set_, some in boards.items())
-        rows.append((name.removeprefix(_WITHOUT), *cells))
+    for base, poorer, told in ((_CROSS, _WITHOUT, ""), (_APART, _APART_WITHOUT, ", never learned from")):
+        names = dict.fromkeys(board.system for some in boards.values() for board in some if poorer in board.system)
+        for name in names:
+            found = ({board.system: board for board in some} for some in boards.values())
+            cells = (_mean_gain(some[base], some[name]) for some in found)
+            rows.append((name.removeprefix(poorer) + told, *cells))
     return (("what it earns, points", *boards), *rows)
 
 
@@ -232,8 +236,11 @@ def grown_apart(
     rounds: int = ROUNDS,
     progress: Progress | None = None,
     semantic: bool = False,
+    without: Collection[str] = (),
 ) -> Mapping[str, Forest]:
     """For each set weights that saw neither it nor any that shares groups with it, calibrated out of fold as all are.
+
+    They do without some features, if asked.
 
     Raises:
         InputError: Nothing is left to learn from, or too little to calibrate on.
@@ -242,7 +249,7 @@ def grown_apart(
     for family in families(given):
         rest = [example for example in given if example.source not in family]
         settings: dict[str, Any] = {"folds": folds, "seed": seed, "rounds": rounds}
-        forest = fit_examples(rest, **settings, progress=progress, semantic=semantic).forest
+        forest = fit_examples(rest, **settings, progress=progress, semantic=semantic, without=without).forest
         forests |= dict.fromkeys(family, forest)
     return forests
 
