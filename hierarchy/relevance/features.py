@@ -9,6 +9,7 @@ by a cheap sum are described. All of it is numpy over arrays of the index; nothi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -113,8 +114,6 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "need_lead": "the same for the page's first lines",
         "need_page": "BM25 of its page for the words of the need that suits it best",
         "needs": "how fully titles and first lines of its page name what is needed, for all needs",
-        "needs_asked": "how many things are needed",
-        "routed_known": "how much of what a routing says to look for stands in the document at all",
     },
     # What it looks like
     "numbers": {
@@ -142,6 +141,20 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "semantic_rank": "1 over that passage's rank",
         "semantic_near": "the mean of five such passages around it, in standard deviations above the document's mean",
     },
+    "formula": {
+        "formula": "the fixed formula's score",
+    },
+    # What is asked
+    "question": {
+        "q_number": "a number is asked",
+        "q_effect": "an effect is asked",
+        "q_terms": "log of the number of terms",
+        "q_whole": "a summary or opinions are asked",
+        "q_yes_no": "it can be answered by yes or no",
+        "q_lexicon": "a lexicon knows something of it",
+        "q_routed": "how much of what a routing says to look for stands in the document at all",
+        "q_needs": "how many things are needed",
+    },
     # What kind of document it is
     "document": {
         "d_digits": "share of its characters that write numbers",
@@ -167,6 +180,8 @@ SEMANTIC = tuple(GROUPS["semantic"])
 _MOST, _MOST_OF_A_FILE = (240, 200, 160, 120, 80, 50), (24, 20, 16, 12, 8, 5)
 # And those most alike in meaning, where that is judged: they may share no word.
 _MOST_ALIKE = 8
+_WHOLE = re.compile(r"summar|discuss|opinion|think|talk|say about|said about|mention|decid|conclude", re.IGNORECASE)
+_YES_NO = re.compile(r"^\s*(?:is|are|was|were|do|does|did|has|have|can|may|must|will|should)\b", re.IGNORECASE)
 _WITHIN = dict.fromkeys(("pairs", "lexicon_pairs_128", "routed_pairs_128"), GRAINS.index(128))
 _WITHIN |= dict.fromkeys(("run", "run_share"), -1)
 _WITHIN |= dict.fromkeys(("semantic", "semantic_apart", "semantic_rank"), GRAINS.index(PASSAGE_TOKENS))
@@ -314,7 +329,7 @@ def _around(match: Matches, grain: int, spread: _Spread) -> dict[str, Floats]:
         columns[name] = spread.best(values) if name in _STRETCHING else values[spread.middle]
     if not match.likeness:
         columns |= dict.fromkeys(SEMANTIC, np.zeros(len(spread.chosen)))
-    return columns | {"speaker": spread.mean(match.spoken)}
+    return columns | {"speaker": spread.mean(match.spoken), "formula": spread.best(match.formula)}
 
 
 def _looks(match: Matches, spread: _Spread) -> dict[str, Floats]:
@@ -340,10 +355,16 @@ def _looks(match: Matches, spread: _Spread) -> dict[str, Floats]:
 
 
 def _constants(match: Matches, grain: int, size: int) -> dict[str, Floats]:
-    index, looks = match.index, match.index.looks
+    index, question, looks = match.index, match.question, match.index.looks
     values = {
-        "needs_asked": float(len(match.question.needs)),
-        "routed_known": match.routed_known,
+        "q_number": float(question.wants_number),
+        "q_effect": float(question.wants_effect),
+        "q_terms": math.log1p(len(question.terms)),
+        "q_whole": float(bool(_WHOLE.search(question.text))),
+        "q_yes_no": float(bool(_YES_NO.search(question.text))),
+        "q_lexicon": float(match.has_lexicon),
+        "q_routed": match.routed_share,
+        "q_needs": float(len(question.needs)),
         "d_digits": float(looks.digits[-1] / max(1.0, looks.characters[-1])),
         "d_leaf_tokens": float(looks.tokens[-1] / len(index.leaf_lengths)),
         "d_tokens": math.log(max(1.0, looks.tokens[-1])),

@@ -70,12 +70,17 @@ class Matches:
         self.likeness = likeness(index, question.text) if semantic else {}
 
     @property
+    def has_lexicon(self) -> bool:
+        """Whether a lexicon adds words that the question lacks."""
+        return bool(self._words)
+
+    @property
     def is_routed(self) -> bool:
         """Whether a routing named words."""
         return bool(self._routed)
 
     @property
-    def routed_known(self) -> float:
+    def routed_share(self) -> float:
         """How much of what a routing says to look for stands in the document at all, 0 to 1."""
         return float(np.mean([number >= 0 for number in self._routed])) if self._routed else 0.0
 

@@ -13,9 +13,9 @@ from hierarchy.relevance.index import GRAINS
 
 __all__ = ["WORDS", "meaning", "shown"]
 
-# How a value is written: as a share of the best or of the whole; as yes or no; as a rank or length of which the
+# How a value is written: as a share of the best or of the whole; as yes or no; as a rank, length or number of which the
 # logarithm was taken; as it is.
-_SHARE, _FLAG, _RANK, _LENGTH, _PLAIN, _GRAIN = range(6)
+_SHARE, _FLAG, _RANK, _LENGTH, _COUNT, _PLAIN, _GRAIN = range(7)
 
 WORDS: Mapping[str, tuple[str, int]] = {
     "own": ("its match, relative to the best passage of its size", _SHARE),
@@ -83,8 +83,6 @@ WORDS: Mapping[str, tuple[str, int]] = {
     "need_lead": ("the first lines of its page name what is needed", _SHARE),
     "need_page": ("match of its page for what is needed", _SHARE),
     "needs": ("how much of all that is needed its page names", _SHARE),
-    "needs_asked": ("how many things are needed", _PLAIN),
-    "routed_known": ("how much of the routing's words the document holds", _SHARE),
     "digits": ("how much of it writes numbers", _SHARE),
     "digits_asked": ("how much of it writes numbers, as one is asked", _SHARE),
     "numbers": ("how dense its numbers are", _PLAIN),
@@ -101,6 +99,15 @@ WORDS: Mapping[str, tuple[str, int]] = {
     "semantic_apart": ("how far that is above the document's mean", _PLAIN),
     "semantic_rank": ("one over its rank by meaning", _PLAIN),
     "semantic_near": ("how alike in meaning what stands around it is", _PLAIN),
+    "formula": ("the fixed formula's score", _PLAIN),
+    "q_number": ("a number is asked", _FLAG),
+    "q_effect": ("an effect is asked", _FLAG),
+    "q_terms": ("words in the question", _COUNT),
+    "q_whole": ("a summary or opinions are asked", _FLAG),
+    "q_yes_no": ("it can be answered by yes or no", _FLAG),
+    "q_lexicon": ("a lexicon knows something of the question", _FLAG),
+    "q_routed": ("how much of the routing's words the document holds", _SHARE),
+    "q_needs": ("how many things are needed", _PLAIN),
     "d_digits": ("how much of the document writes numbers", _SHARE),
     "d_leaf_tokens": ("mean length of the document's sentences and rows", _PLAIN),
     "d_tokens": ("the document's length in tokens", _LENGTH),
@@ -128,7 +135,7 @@ def shown(feature: str, value: float) -> str:
     """A feature's value as a reader takes it.
 
     Example:
-        >>> shown("own", 0.834), shown("own_rank", 0.0), shown("tokens", 5.0), shown("d_pages", 1.0), shown("grain", 2)
+        >>> shown("own", 0.834), shown("own_rank", 0.0), shown("tokens", 5.0), shown("q_number", 1.0), shown("grain", 2)
         ('83%', '1st', '148', 'yes', '128 tokens')
     """
     way = WORDS[feature][1] if feature in WORDS else _PLAIN
@@ -138,8 +145,8 @@ def shown(feature: str, value: float) -> str:
         return "yes" if value > 0 else "no"
     if way == _RANK:
         return _ordinal(round(math.expm1(value)) + 1)
-    if way == _LENGTH:
-        return f"{round(math.exp(value)):,}"
+    if way in (_LENGTH, _COUNT):
+        return f"{round(math.exp(value) if way == _LENGTH else math.expm1(value)):,}"
     if way == _GRAIN:
         size = GRAINS[int(value)] if 0 <= value < len(GRAINS) else 0
         return f"{size:,} tokens" if size else "sentence"

@@ -32,8 +32,8 @@ BOUNDED = (
     "lexicon_phrases_page places place place_lead place_title phrase_title phrase_lead asked asked_512 "
     "routed routed_share routed_512 routed_page routed_titles routed_pairs "
     "routed_pairs_128 routed_pairs_512 phrases phrases_512 need need_lead need_page needs near_400 near_1600 "
-    "run run_share speaker_512 routed_known digits digits_asked result result_asked headings rows place_in_file "
-    "place_in_section d_digits d_speech d_rows d_files d_pages d_headings"
+    "run run_share speaker_512 q_routed digits digits_asked result result_asked headings rows place_in_file "
+    "place_in_section q_number q_effect q_whole q_yes_no q_lexicon d_digits d_speech d_rows d_files d_pages d_headings"
 ).split() + [f"bm25_{grain}" for grain in GRAINS]
 
 
@@ -104,6 +104,7 @@ class TestAChart:
         assert described.leaf("Warfarin was stopped", "own") == 1.0
         assert described.leaf("Warfarin was stopped", "own_rank") == 0.0
         assert described.leaf("He lives with", "own_share") == 0.0
+        assert described.column("q_yes_no").tolist() == [1.0] * len(described.found.nodes)
 
     def test_years_and_names(self):
         """The share of the question's own that a passage holds; two years are halves."""
@@ -145,10 +146,9 @@ class TestAChart:
 
     def test_a_number_is_asked_or_not(self):
         """Digits count for more where a number is asked: else that feature is 0."""
-        why, how_many = (Described(chart(), f"{word} was the INR?") for word in ("Why", "How many times"))
-        assert not why.column("digits_asked").any()
-        assert (how_many.column("digits_asked") == how_many.column("digits")).all()
-        assert how_many.column("digits_asked").any()
+        described = Described(chart(), "Why was warfarin stopped?")
+        assert described.leaf("| INR", "digits_asked") == 0.0
+        assert not described.column("q_number").any()
 
 
 def test_who_speaks():
@@ -200,12 +200,14 @@ def test_the_quick_ratio_leads_to_the_balance_sheet():
     tree = hierarchy.outline(hierarchy.sample("annual_report.pdf"))
     described = Described(tree, "What was the quick ratio?")
     assert not any("quick ratio" in text.lower() for text in tree.leaf_texts())
+    assert described.column("q_lexicon").all()
     sheet = next(n for n, text in enumerate(tree.leaf_texts()) if "Total current liabilities" in text)
     low = tree.nodes.low[described.found.nodes]
     for feature in ("lexicon", "lexicon_page", "places", "place", "place_title"):
         best = low[described.column(feature).argmax()]
         assert tree.leaves.page[best] == tree.leaves.page[sheet], feature
     unknown = Described(tree, "What was the weather?")
+    assert not unknown.column("q_lexicon").any()
     for name in FEATURES:
         if name.startswith(("lexicon", "places")) or name in ("place", "place_lead", "place_title"):
             assert not unknown.column(name).any(), name
@@ -224,7 +226,7 @@ class TestRouted:
         assert described.leaf("| INR", "phrases") == 1 / 3
         assert described.leaf("He lives with", "routed") == 0.0
         assert described.leaf("Warfarin was stopped", "asked") == 0.0
-        assert described.column("routed_known")[0] == pytest.approx(3 / 5)  # "anticoagulant" and "dose" stand nowhere
+        assert described.column("q_routed")[0] == pytest.approx(3 / 5)  # "anticoagulant" and "dose" stand nowhere
 
     def test_what_is_needed_is_found_by_its_title(self):
         described = Described(chart(), routed(parse("Is a blood thinner given?"), self.REPLY))
@@ -232,13 +234,13 @@ class TestRouted:
         assert described.leaf("He lives with", "needs") == 1.0
         assert described.leaf("He lives with", "phrase_title") == 0.0  # a need is no phrase
         assert described.leaf("Warfarin was stopped", "need") == 0.0
-        assert (described.column("needs_asked") == 1).all()
+        assert (described.column("q_needs") == 1).all()
 
     def test_unrouted_questions_have_none_of_it(self):
         """What the routing alone would say is 0, and the question's own words are all that is asked."""
         described = Described(chart(), "When was warfarin stopped?")
         for name in FEATURES:
-            if name.startswith(("routed", "phrase", "need")):
+            if name.startswith(("routed", "phrase", "need", "q_routed", "q_needs")):
                 assert not described.column(name).any(), name
         assert (described.column("asked") == described.column("own")).all()
         assert (described.column("asked_512") == described.column("bm25_512")).sum() > 0

@@ -63,6 +63,7 @@ class TestLexicons:
 
     def test_without_them_nothing_matches(self):
         found, _ = matched()
+        assert not found.has_lexicon
         for name, values in (found.own(0) | found.pages | found.leaves).items():
             if name.startswith(("lexicon", "place")):
                 assert not values.any(), name
@@ -75,7 +76,7 @@ class TestRoutings:
         found, at = matched(routing=Routing(terms=("audit rights", "zzz")))
         assert at(found.pages["phrase_title"], "may inspect") == pytest.approx(1.0)
         assert at(found.pages["phrase_title"], "pays a fee") == 0.0
-        assert found.routed_known == pytest.approx(2 / 3)
+        assert found.routed_share == pytest.approx(2 / 3)
 
     def test_the_questions_own_words_stand_by_themselves(self):
         found, at = matched("Is a fee due?", routing=Routing(terms=("books and records",)))
