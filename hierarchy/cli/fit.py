@@ -84,7 +84,7 @@ Examples:
     metavar="GROUP,GROUP,...",
     callback=_names,
     help="Also grow weights without each of these groups of features, and tell what it earns; `all` for each in turn, "
-    "and with + between them several at once.",
+    "with + between them several at once, and with --leave-out on kinds never learned from, too.",
 )
 @click.option("--semantic", is_flag=True, help='Learn and read by the meaning of passages, too (extra "semantic").')
 @click.option(

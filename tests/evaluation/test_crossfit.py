@@ -15,10 +15,10 @@ from test_fit import FEW, given, samples  # noqa: F401  (fixtures)
 from hierarchy.cli import main
 from hierarchy.cli.fit import fit
 from hierarchy.evaluation import crossfit
-from hierarchy.evaluation.crossfit import answerable_rows, cross_validated, families, grown_apart
+from hierarchy.evaluation.crossfit import ablation_rows, answerable_rows, cross_validated, families, grown_apart
 from hierarchy.evaluation.fit import ROUNDS, fit_examples
 from hierarchy.relevance import Forest
-from hierarchy.relevance.features import SEMANTIC
+from hierarchy.relevance.features import GROUPS, SEMANTIC
 
 
 @dataclass
@@ -69,6 +69,21 @@ def test_weights_grown_apart_have_not_seen_the_set(given):  # noqa: F811
     alone = fit_examples([one for one in halves if one.source == "odd"], **FEW).forest
     assert set(apart) == {"even", "odd"}
     assert (apart["even"].leaf_values == alone.leaf_values).all()
+    poorer = grown_apart(halves, **FEW, seed=1, without=GROUPS["numbers"])
+    assert set(apart["even"].features) - set(poorer["even"].features) == set(GROUPS["numbers"])
+
+
+def test_what_steadies_is_told_apart_from_what_earns(samples, given):  # noqa: F811
+    """Weights grown without the set are compared among themselves: those that say nothing are poorer."""
+    fitted = fit_examples(given, **FEW)
+    dull = replace(fitted.forest, leaf_values=0 * fitted.forest.leaf_values)
+    boards = cross_validated(samples, fitted, (1_000,), apart={"": fitted.forest, "numbers": dull})
+    found = {board.system: board.mean(1_000) for board in boards}
+    _, row = ablation_rows({"samples": boards})
+    earned = 100 * (found["grown without it"] - found["grown without it and without numbers"])
+    assert row[0] == "numbers, never learned from"
+    assert float(row[1].split()[0]) == pytest.approx(earned, abs=0.051)
+    assert earned > 5
 
 
 def test_what_is_tried_out_besides(samples, given):  # noqa: F811
@@ -128,6 +143,10 @@ class TestCommand:
         assert done.exit_code == 0, done.output
         for kind in ("cross-validated", "grown without it", "fixed formula"):
             assert done.stdout.count(kind) == len(folders)
+        done = self.run(*folders, *few, "--leave-out", "--ablate", "numbers", "--out", tmp_path / "w.npz")
+        assert done.exit_code == 0, done.output
+        assert done.stdout.count("grown without it and without numbers") == len(folders)
+        assert len(re.findall("^numbers(?:, never learned from)?  ", done.stdout, re.MULTILINE)) == 2
 
     def test_what_a_group_of_features_earns(self, samples, tmp_path):  # noqa: F811
         """A row a group: by how much its own row above is poorer, with the interval; the weights are those of all."""
