@@ -141,12 +141,10 @@ def _nearest(path: Path) -> str:
         names = [entry.name for entry in os.scandir(path.parent)]
     except (OSError, ValueError):
         return f"The folder {str(path.parent)!r} isn't there either."
-    close = difflib.get_close_matches(path.name, names[:5_000], n=1, cutoff=0.6)
-    return (
-        f"Did you mean {close[0]!r}?"
-        if close
-        else f"Its folder holds {len(names):,} other entries; check the spelling."
-    )
+    if close := difflib.get_close_matches(path.name, names[:5_000], n=1, cutoff=0.6):
+        return f"Did you mean {close[0]!r}?"
+    held = "nothing" if not names else "one file or folder" if len(names) == 1 else f"{len(names):,} files and folders"
+    return f"Its folder holds {held}; check the spelling."
 
 
 @dataclass(slots=True)

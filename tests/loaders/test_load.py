@@ -130,6 +130,18 @@ def test_a_missing_file_suggests_its_neighbour(folder):
     assert "isn't there either" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("number", "held"), [(0, "nothing"), (1, "one file or folder"), (1_001, "1,001 files and folders")]
+)
+def test_a_missing_file_without_a_neighbour_says_what_its_folder_holds(tmp_path, number, held):
+    """So that a wrong folder shows."""
+    for each in range(number):
+        (tmp_path / f"{each}").touch()
+    with pytest.raises(DocumentNotFound) as caught:
+        load(tmp_path / "zzzzzzzzzz")
+    assert caught.value.hint == f"Its folder holds {held}; check the spelling."
+
+
 @pytest.mark.parametrize("path", ["one\ntwo", "word " * 900, "nul\0byte"])
 def test_text_instead_of_a_path(path):
     """Text given as a path isn't found; where it shows, the hint names the function for text."""
