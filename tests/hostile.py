@@ -220,12 +220,12 @@ REPORTS: Mapping[str, Callable[[Usage], Usage | None]] = {
     ),
     "high": lambda bill: replace(bill, input_tokens=3 * bill.input_tokens, output_tokens=bill.output_tokens + 700),
     "absurd": lambda bill: replace(bill, input_tokens=10**6, output_tokens=10**31, cost_usd=10.0**6),
-    "garbage": lambda _: Usage(input_tokens="many", output_tokens=True, calls=None, cost_usd=math.inf),  # type: ignore[arg-type]
+    "garbage": lambda _: Usage(input_tokens="many", output_tokens=True, calls=None, cost_usd=math.inf),
     "fractions": lambda bill: replace(
         bill,
         input_tokens=bill.input_tokens + 0.5,
         output_tokens=math.nan,
-        cost_usd=math.nan,  # type: ignore[arg-type]
+        cost_usd=math.nan,
     ),
     "unpriced": lambda bill: replace(bill, cost_usd=None),
 }

@@ -12,6 +12,7 @@ import pytest
 from documents import long_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loopback import soon
 from test_engine import balanced
 
 from hierarchy.answer import Answer
@@ -96,10 +97,7 @@ def threads():
 
 def none_left(seconds=3.0):
     """Whether all threads have ended by then."""
-    until = time.monotonic() + seconds
-    while threads() and time.monotonic() < until:
-        time.sleep(0.01)
-    return not threads()
+    return soon(lambda: not threads(), seconds)
 
 
 # -- how many at once --------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import json
 import socket
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +17,6 @@ from hierarchy.energy import bill_wh, energy_wh, estimator
 from hierarchy.engine import Reasoner
 from hierarchy.models import FunctionModel
 
-needs_ecologits = pytest.mark.skipif(not find_spec("ecologits"), reason="ecologits isn't installed")
 BIG, SMALL = "openai/gpt-4o", "openai/gpt-4o-mini"
 
 
@@ -28,7 +26,6 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("a socket was opened"))
 
 
-@needs_ecologits
 class TestEstimate:
     def test_it_is_a_range_in_watt_hours(self):
         """More for more tokens and for larger models; of the size that is published: a page takes a few watt-hours."""

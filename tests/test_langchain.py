@@ -819,7 +819,8 @@ def test_cancelling_gives_the_best_answer_from_what_was_read(watched):
 
 
 def graph_of(node, state):
-    graphs = pytest.importorskip("langgraph.graph")
+    from langgraph import graph as graphs
+
     graph = graphs.StateGraph(state)
     graph.add_node("answer", node)
     graph.add_edge(graphs.START, "answer")
@@ -829,10 +830,8 @@ def graph_of(node, state):
 
 def test_an_answerer_in_a_graph():
     """Found, answered and kept in a checkpoint; custom events reach who streams the graph's events."""
-    from typing_extensions import TypedDict
-
-    pytest.importorskip("langgraph")
     from langgraph.checkpoint.memory import InMemorySaver
+    from typing_extensions import TypedDict
 
     class State(TypedDict, total=False):
         question: str
@@ -875,10 +874,8 @@ def test_an_answerer_is_a_node_by_itself():
 
 def test_a_graphs_stream_of_messages_shows_no_reply_in_its_raw_form():
     """It shows every chat model within; replies in JSON are no messages to people. The text's pieces can be sent on."""
-    from typing_extensions import TypedDict
-
-    pytest.importorskip("langgraph")
     from langgraph.config import get_stream_writer
+    from typing_extensions import TypedDict
 
     class State(TypedDict, total=False):
         question: str

@@ -68,7 +68,7 @@ def _priced(reply: str, request: Request, seconds: float) -> Outcome:
 
 def _model(function: object, name: str) -> FunctionModel:
     return FunctionModel(
-        function,  # type: ignore[arg-type]
+        function,
         name=name,
         count=lambda text: len(text) // 4 + 1,
         price=lambda tokens_in, tokens_out: tokens_in * 2.5e-6 + tokens_out * 1e-5,

@@ -67,9 +67,10 @@ def _cause(case: Case, spans: Sequence[EvidenceSpan], coverage: float) -> str:
 
 def _near(span: EvidenceSpan, gold: EvidenceSpan) -> bool:
     """Whether something stands beside evidence."""
+    if isinstance(span, PageSpan) and isinstance(gold, PageSpan):
+        return abs(span.page - gold.page) <= _NEAR_PAGES
     if isinstance(span, PageSpan) or isinstance(gold, PageSpan):
-        both = isinstance(span, PageSpan) and isinstance(gold, PageSpan)
-        return both and abs(span.page - gold.page) <= _NEAR_PAGES  # type: ignore[union-attr]
+        return False
     same = span.file is None or gold.file is None or span.file == gold.file
     return same and span.start - _NEAR_CHARACTERS < gold.end and gold.start - _NEAR_CHARACTERS < span.end
 

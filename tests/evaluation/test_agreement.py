@@ -17,9 +17,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pypdfium2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reportlab.pdfgen.canvas import Canvas
 
 from hierarchy.evaluation.figures import compare, score
 from hierarchy.evaluation.metrics import TextSource, score_case
@@ -318,19 +320,18 @@ def test_sets_of_texts_and_of_folders_agree(tmp_path, corpus, seed):
 
 def test_a_set_of_pdfs_agrees(tmp_path):
     """Words on the pages they are said to stand on, numbers however they are written, spans paid for one by one."""
-    canvas, pdfium = pytest.importorskip("reportlab.pdfgen.canvas"), pytest.importorskip("pypdfium2")
     chance, cases, pages = random.Random(5), [], {}
     (tmp_path / "pdfs").mkdir()
     words = [word for word in WORDS if word.isascii()]
     for doc_id in ("p", "q"):
         path = tmp_path / f"pdfs/{doc_id}.pdf"
-        drawn = canvas.Canvas(str(path))
+        drawn = Canvas(str(path))
         for _ in range(3):
             for line in range(8):
                 drawn.drawString(72, 720 - 14 * line, " ".join(chance.choices(words, k=8)))
             drawn.showPage()
         drawn.save()
-        with pdfium.PdfDocument(path) as pdf:
+        with pypdfium2.PdfDocument(path) as pdf:
             pages[doc_id] = [page.get_textpage().get_text_range() for page in pdf]
         for number in range(4):
             gold = chance.sample(range(3), k=chance.choice([1, 1, 2]))

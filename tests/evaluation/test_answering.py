@@ -8,6 +8,7 @@ import threading
 import pytest
 from click.testing import CliRunner
 from loopback import BEHAVIOURS, Loopback, fails
+from reportlab.pdfgen.canvas import Canvas
 
 from hierarchy.budget import NOTHING, Usage
 from hierarchy.calls import Outcome
@@ -144,10 +145,9 @@ class TestLines:
 
     def test_pages_of_a_pdf_are_named(self, tmp_path):
         """Spans of a PDF are text on pages, counted from 0; the text stands there."""
-        canvas = pytest.importorskip("reportlab.pdfgen.canvas")
         folder = tmp_path / "pdfs-set"
         (folder / "pdfs").mkdir(parents=True)
-        page = canvas.Canvas(str(folder / "pdfs/r.pdf"))
+        page = Canvas(str(folder / "pdfs/r.pdf"))
         for fact in FACTS:
             page.drawString(72, 700, fact)
             page.showPage()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -80,7 +79,6 @@ def test_budgets_ascend():
     assert list(both) == [1_000, 2_000]
 
 
-@pytest.mark.skipif(not find_spec("ecologits"), reason="ecologits isn't installed")
 def test_watt_hours_are_a_range_of_the_mean():
     """Or nothing, where one model isn't known."""
     known = line(0, bill(100, model="openai/gpt-4o"))

@@ -148,6 +148,22 @@ class TestCommand:
         assert done.stdout.count("grown without it and without numbers") == len(folders)
         assert len(re.findall("^numbers(?:, never learned from)?  ", done.stdout, re.MULTILINE)) == 2
 
+    def test_each_set_is_read_by_weights_grown_without_it(self, samples, tmp_path, monkeypatch):  # noqa: F811
+        """Whole and without a group, each set its own."""
+        given_to, real = {}, cross_validated
+        grown = lambda _, without=(), **others: {"samples": tuple(without), "other": "not this"}  # noqa: E731
+
+        def scored(dataset, *args, apart, **others):
+            given_to[dataset.name] = apart
+            return real(dataset, *args, **others)
+
+        monkeypatch.setattr(crossfit, "grown_apart", grown)
+        monkeypatch.setattr(crossfit, "cross_validated", scored)
+        few = ("--folds", "2", "--rounds", "2", "--budgets", "500", "--leave-out", "--ablate", "results")
+        done = self.run(samples.folder, *few, "--out", tmp_path / "w.npz")
+        assert done.exit_code == 0, done.output
+        assert given_to == {"samples": {"": (), "results": tuple(GROUPS["results"])}}
+
     def test_what_a_group_of_features_earns(self, samples, tmp_path):  # noqa: F811
         """A row a group: by how much its own row above is poorer, with the interval; the weights are those of all."""
         few = ("--folds", "2", "--rounds", "5", "--budgets", "500,1k", "--markdown")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import lightgbm
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,7 +103,6 @@ def test_no_rows_have_no_sums(forest):
 
 def test_lightgbm_says_the_same():
     """Of a model of its own, to the last digits: the arrays lose nothing."""
-    lightgbm = pytest.importorskip("lightgbm")
     chance = np.random.default_rng(5)
     rows = chance.normal(size=(600, COLUMNS)).astype(np.float32)
     labels = 1 / (1 + np.exp(-(rows[:, 0] + rows[:, 1] * rows[:, 2])))

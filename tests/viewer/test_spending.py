@@ -159,8 +159,6 @@ class TestCompared:
         assert "Wh" not in text
 
     def test_energy_of_a_known_model(self):
-        """Where the package that estimates it is there."""
-        pytest.importorskip("ecologits")
         name = "openai/gpt-4o-mini"
         facts = ModelFacts(role="answer", name=name)
         text = drawn(compared_view(Trace((started(model=name, models=(facts,)), reserved(1), settled(1), ANSWERED))))
